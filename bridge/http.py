@@ -1,0 +1,223 @@
+"""Talking HTTP to trackers: one client, one place that turns answers and broken connections into errors.
+
+`HttpTracker` is the base of trackers that speak HTTP without an SDK; `Answer` and `error_for` are shared with
+`bridge.sdk`, so that a status means the same wherever it comes from.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, Generic
+
+import httpx
+
+from bridge.errors import Gone, InDoubt, NotAllowed, RateLimited, Rejected, TrackerError, Unavailable
+from bridge.model import Json
+from bridge.tracker import S, Tracker
+
+USER_AGENT = "tracker-bridge"
+_SHOWN = 500  # characters of an answer that is not JSON; enough to recognise a proxy's page
+
+
+class Purpose(enum.StrEnum):
+    """What a request is for: the same answer means different things."""
+
+    LOOK = "look"
+    CREATE = "create"
+    ISSUE = "issue"
+    """Something done to an issue that we know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, whoever fetched it.
+
+    Attributes:
+        status: HTTP status.
+        message: The tracker's own words.
+        fields: The tracker's words per field.
+        headers: Names in lower case.
+    """
+
+    status: int
+    message: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
+    """Return how long `Retry-After` asks to wait, None where it does not say (RFC 9110, section 10.2.3).
+
+    Args:
+        headers: Names in lower case.
+        now: The present moment in UTC, for the form that names a moment.
+    """
+    value = headers.get("retry-after", "").strip()
+    with suppress(ValueError, OverflowError):
+        return timedelta(seconds=max(0.0, float(value)))
+    with suppress(ValueError, TypeError):
+        moment = parsedate_to_datetime(value)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max(timedelta(0), moment - now)
+    return None
+
+
+def error_for(answer: Answer, purpose: Purpose, now: datetime) -> TrackerError:
+    """Return the error that an unsuccessful answer means, going by its status alone.
+
+    Trackers that say it otherwise look at the body first (`HttpTracker.explain`, `SdkTracker.explain`).
+    A 5xx after a create is always in doubt: it may come from a gateway in front of a server that created.
+    """
+    status, message = answer.status, answer.message or f"HTTP {answer.status}"
+    wait = retry_after(answer.headers, now)
+    if status == 429:
+        return RateLimited(message, status=status, retry_after=wait)
+    if status in {401, 403, 407}:
+        return NotAllowed(message, status=status, fields=answer.fields)
+    if status in {404, 410} and purpose is Purpose.ISSUE:
+        return Gone(message, status=status)
+    if status == 408 or status >= 500 or status < 300:
+        kind = InDoubt if purpose is Purpose.CREATE else Unavailable
+        return kind(message, status=status, retry_after=wait)
+    if status < 400:
+        target = answer.headers.get("location", "another address").split("?")[0]
+        return Rejected(f"redirected to {target}: correct the address in the configuration", status=status)
+    return Rejected(message, status=status, fields=answer.fields)
+
+
+def broken_connection(error: httpx.TransportError, purpose: Purpose) -> TrackerError:
+    """Return the error that a broken connection means: was the request possibly sent, or surely not?"""
+    words = str(error) or type(error).__name__
+    unsent = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+    if isinstance(error, unsent):
+        return Unavailable(f"no connection: {words}")
+    if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
+        return Rejected(f"the request cannot be sent: {words}")
+    if purpose is Purpose.CREATE:
+        return InDoubt(f"sent, but no answer: {words}")
+    return Unavailable(f"no answer: {words}")
+
+
+def fingerprint(*parts: str) -> str:
+    """Return a short name for a set of credentials from which they cannot be recovered."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+
+class HttpTracker(Tracker[S], Generic[S]):
+    """Base of trackers that are spoken to in HTTP.
+
+    A subclass defines `base_url` and `headers` (or `auth`), and uses `call`. One client serves the tracker for
+    life. Redirects are not followed: a followed POST turns into a GET.
+    """
+
+    _client: httpx.AsyncClient | None = None
+
+    @property
+    def base_url(self) -> str:
+        """Address that every path of `call` is put behind."""
+        raise NotImplementedError
+
+    def headers(self) -> Mapping[str, str]:
+        """Return headers for every request, credentials included."""
+        return {}
+
+    def auth(self) -> tuple[str, str] | None:
+        """Return user and password for Basic authentication, or None."""
+        return None
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        purpose: Purpose = Purpose.LOOK,
+        headers: Mapping[str, str] | None = None,
+        **request: Any,
+    ) -> Json:
+        """Send one request, once, and return the answer's JSON (None where it has no body).
+
+        Args:
+            method: `"GET"`, `"POST"`, ...
+            path: Behind `base_url`.
+            purpose: What it is for; decides what a failure means.
+            headers: More headers, for this request only.
+            request: As `httpx.AsyncClient.request` takes them: `json`, `params`, `files`, `content`, ...
+
+        Raises:
+            TrackerError: The one that fits.
+        """
+        try:
+            response = await self.client.request(method, path, headers=headers, **request)
+        except httpx.TransportError as error:
+            raise self._redacted(broken_connection(error, purpose)) from None
+        except httpx.DecodingError as error:
+            answer = Answer(200, f"an answer that cannot be read: {error}")
+            raise self._redacted(error_for(answer, purpose, self.tools.clock.now())) from None
+        return self._read(response, purpose)
+
+    def explain(self, answer: Answer, data: Json, purpose: Purpose) -> TrackerError | None:
+        """Return the error that an answer means in this tracker's dialect; None for none.
+
+        Args:
+            answer: Status and headers; `message` is the start of a body that is not JSON.
+            data: The body's JSON; None where it is none.
+            purpose: What the request was for.
+
+        Override to read error bodies and errors inside 200, and call `error_for` with better words.
+        """
+        if 200 <= answer.status < 300 and not (data is None and answer.message):
+            return None
+        return error_for(answer, purpose, self.tools.clock.now())
+
+    @property
+    def client(self) -> httpx.AsyncClient:
+        """The tracker's own client, made at its first use."""
+        if self._client is None:
+            user, seconds = self.auth(), self.settings.timeout.total_seconds()
+            self._client = self.tools.http(
+                base_url=self.base_url,
+                headers={"User-Agent": USER_AGENT, "Accept": "application/json", **self.headers()},
+                auth=user,
+                timeout=httpx.Timeout(seconds, connect=min(seconds, 10.0)),
+                follow_redirects=False,
+            )
+        return self._client
+
+    async def close(self) -> None:
+        """Close the client."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    def _read(self, response: httpx.Response, purpose: Purpose) -> Json:
+        data: Json = None
+        try:
+            data = response.json() if response.content else None
+            message = "" if data is not None else response.reason_phrase if response.status_code >= 300 else ""
+        except ValueError:
+            kind = response.headers.get("content-type", "no type").split(";")[0]
+            message = f"an answer that is no JSON ({kind}): {response.text[:_SHOWN].strip()}"
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        error = self.explain(Answer(response.status_code, message, {}, headers), data, purpose)
+        if error is not None:
+            raise self._redacted(error)
+        return data
+
+    def _redacted(self, error: TrackerError) -> TrackerError:
+        return redacted(error, self.tools.redact)
+
+
+def redacted(error: TrackerError, redact: Any) -> TrackerError:
+    """Return `error` of the same class with every secret taken out of its words."""
+    return type(error)(
+        redact(error.message),
+        status=error.status,
+        fields={redact(name): redact(text) for name, text in error.fields.items()},
+        retry_after=error.retry_after,
+    )
