@@ -1,0 +1,186 @@
+"""The tables. Moments are seconds since 1970 in UTC, so that both databases compare them alike.
+
+A partial index is used only where the query names the state as a literal, not as a parameter: hence the
+`literal_column`s below.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    literal_column,
+    text,
+)
+
+HEAD = "0001"
+"""The migration that this schema is. A store at another one is migrated at start."""
+
+metadata = MetaData()
+
+# SQLite counts up by itself only for INTEGER; PostgreSQL wants the wide type
+_Position = BigInteger().with_variant(Integer, "sqlite")
+
+PENDING = literal_column("'pending'", Text)
+RUNNING = literal_column("'running'", Text)
+
+exports = Table(
+    "exports",
+    metadata,
+    Column("position", _Position, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("connection", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("event", Text, nullable=False, server_default=""),
+    Column("bug_id", BigInteger),
+    Column("title", Text, nullable=False, server_default=""),
+    Column("exported_at", Float),
+    Column("received_at", Float, nullable=False),
+    Column("identity", Text, nullable=False, unique=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("problems", Text, nullable=False, server_default="[]"),
+    Index("exports_bug", "bug_id"),
+    Index("exports_state", "state", "position"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("position", _Position, primary_key=True),
+    Column("export_id", Text, nullable=False),
+    Column("tracker", Text, nullable=False),
+    Column("bug_id", BigInteger, nullable=False),
+    Column("route", Text, nullable=False),
+    Column("on_reexport", Text, nullable=False),
+    Column("update_fields", Text, nullable=False),
+    Column("marker_suffix", Text, nullable=False, server_default=""),
+    Column("state", Text, nullable=False),
+    Column("next_at", Float, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("lease_owner", Text),
+    Column("lease_until", Float),
+    Column("claimed_at", Float),
+    Column("first_attempt_at", Float),
+    Column("doubt_since", Float),
+    Column("error_kind", Text, nullable=False, server_default=""),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("action", Text, nullable=False, server_default=""),
+    Column("issue_id", Text),
+    Column("issue_key", Text),
+    Column("issue_url", Text),
+    Column("warnings", Text, nullable=False, server_default="[]"),
+    Column("created_at", Float, nullable=False),
+    Column("changed_at", Float, nullable=False),
+    UniqueConstraint("export_id", "tracker", name="deliveries_once"),
+    # what is due at a tracker, and what of its bug is still unfinished before it
+    Index(
+        "deliveries_due",
+        "tracker",
+        "next_at",
+        "position",
+        sqlite_where=text("state = 'pending'"),
+        postgresql_where=text("state = 'pending'"),
+    ),
+    Index(
+        "deliveries_unfinished",
+        "tracker",
+        "bug_id",
+        "position",
+        sqlite_where=text("state IN ('pending', 'running')"),
+        postgresql_where=text("state IN ('pending', 'running')"),
+    ),
+    Index(
+        "deliveries_leased",
+        "lease_until",
+        sqlite_where=text("state = 'running'"),
+        postgresql_where=text("state = 'running'"),
+    ),
+    Index("deliveries_state", "state", "tracker", "position"),
+    Index("deliveries_bug", "bug_id"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("position", _Position, primary_key=True),
+    Column("export_id", Text, nullable=False),
+    Column("tracker", Text, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("seconds", Float),
+    Column("outcome", Text, nullable=False),
+    Column("message", Text, nullable=False, server_default=""),
+    Column("status", Integer),
+    UniqueConstraint("export_id", "tracker", "started_at", name="attempts_once"),
+)
+
+issues = Table(
+    "issues",
+    metadata,
+    Column("tracker", Text, primary_key=True),
+    Column("bug_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("issue_id", Text, nullable=False),
+    Column("issue_key", Text, nullable=False),
+    Column("issue_url", Text, nullable=False),
+    Column("export_id", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+followups = Table(
+    "followups",
+    metadata,
+    Column("position", _Position, primary_key=True),
+    Column("export_id", Text, nullable=False),
+    Column("tracker", Text, nullable=False),
+    Column("bug_id", BigInteger, nullable=False),
+    Column("issue_id", Text, nullable=False),
+    Column("issue_key", Text, nullable=False),
+    Column("issue_url", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("url", Text, nullable=False, server_default=""),
+    Column("type", Text, nullable=False, server_default=""),
+    Column("state", Text, nullable=False),
+    Column("next_at", Float, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("lease_owner", Text),
+    Column("lease_until", Float),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("changed_at", Float, nullable=False),
+    UniqueConstraint("tracker", "issue_id", "kind", "url", name="followups_once"),
+    Index(
+        "followups_due",
+        "tracker",
+        "next_at",
+        "position",
+        sqlite_where=text("state = 'pending'"),
+        postgresql_where=text("state = 'pending'"),
+    ),
+    Index(
+        "followups_leased",
+        "lease_until",
+        sqlite_where=text("state = 'running'"),
+        postgresql_where=text("state = 'running'"),
+    ),
+    Index("followups_export", "export_id", "tracker"),
+)
+
+trackers = Table(
+    "trackers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("paused_by", Text, nullable=False, server_default=""),
+    Column("paused_reason", Text, nullable=False, server_default=""),
+    Column("paused_at", Float),
+    Column("blocked_until", Float, nullable=False, server_default="0"),
+    Column("blocked_reason", Text, nullable=False, server_default=""),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("circuit_until", Float, nullable=False, server_default="0"),
+    Column("last_error", Text, nullable=False, server_default=""),
+)

@@ -1,0 +1,139 @@
+"""Group commit: one thread writes; whatever queued up while the last commit synced shares the next one.
+
+There is no timer: alone, a write commits at once; under load, one sync serves many. Measured against one commit for
+each insert it is an order of magnitude at 64 callers (docs/benchmarks.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from bridge.errors import StoreError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Write = Callable[[Connection, Sequence[Item]], Sequence[Result]]
+"""Writes many items of one sort in the transaction it is given; returns a result for each."""
+
+LONGEST_QUEUE = 20_000
+LARGEST_BATCH = 512
+
+
+@dataclass(slots=True)
+class _Job:
+    write: Write[Any, Any]
+    item: Any
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+
+
+class Writer:
+    """The one thread that writes.
+
+    Args:
+        engine: Its transactions must begin as writing ones.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._started = self._closed = False
+
+    async def submit(self, write: Write[Item, Result], item: Item) -> Result:
+        """Return the result of `write` for `item`, once it is committed.
+
+        Raises:
+            StoreError: It could not be written, or too much is waiting already; nothing was changed.
+        """
+        if self._closed or self._queue.qsize() >= LONGEST_QUEUE:
+            raise StoreError("the store is closed" if self._closed else "too much is waiting to be written")
+        if not self._started:
+            self._started = True
+            self._thread.start()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        self._queue.put(_Job(write, item, loop, future))
+        return await future
+
+    async def close(self) -> None:
+        """Write what is waiting, then stop."""
+        self._closed = True
+        if self._started:
+            self._queue.put(None)
+            await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        going = True
+        with self._engine.connect() as connection:
+            while going:
+                jobs, going = self._next()
+                if jobs:
+                    _resolve(self._commit(connection, jobs))
+
+    def _next(self) -> tuple[list[_Job], bool]:
+        first = self._queue.get()
+        jobs: list[_Job] = []
+        while first is not None:
+            jobs.append(first)
+            if len(jobs) >= LARGEST_BATCH:
+                return jobs, True
+            try:
+                first = self._queue.get_nowait()
+            except queue.Empty:
+                return jobs, True
+        return jobs, False
+
+    def _commit(self, connection: Connection, jobs: list[_Job]) -> list[tuple[_Job, Any]]:
+        """Commit all jobs together; where one of several is at fault, each by itself."""
+        try:
+            results: list[Any] = []
+            with connection.begin():
+                for write, group in groupby(jobs, key=lambda job: job.write):
+                    results += write(connection, [job.item for job in group])
+            return list(zip(jobs, results, strict=True))
+        except Exception as error:  # noqa: BLE001 - it becomes the callers' own exception
+            if len(jobs) > 1 and not _is_of_the_store(error):
+                return [pair for job in jobs for pair in self._commit(connection, [job])]
+            return [(job, _as_store_error(error)) for job in jobs]
+
+
+def _is_of_the_store(error: Exception) -> bool:
+    """Whether the store as a whole failed (disk full, locked, gone), rather than one item."""
+    return isinstance(error, DBAPIError) and type(error).__name__ in {"OperationalError", "InterfaceError"}
+
+
+def _as_store_error(error: Exception) -> Exception:
+    if isinstance(error, SQLAlchemyError):
+        words = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+        return StoreError(f"the store cannot write: {words}")
+    return error
+
+
+def _resolve(results: list[tuple[_Job, Any]]) -> None:
+    """Hand the results over: one call into each event loop, however many were waiting."""
+    for loop, group in groupby(results, key=lambda pair: pair[0].loop):
+        done = list(group)
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_finish, done)
+
+
+def _finish(results: list[tuple[_Job, Any]]) -> None:
+    for job, result in results:
+        if job.future.done():  # its caller was cancelled
+            continue
+        if isinstance(result, Exception):
+            job.future.set_exception(result)
+        else:
+            job.future.set_result(result)
+
+
