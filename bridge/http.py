@@ -161,6 +161,23 @@ class HttpTracker(Tracker[S], Generic[S]):
             raise self._redacted(error_for(answer, purpose, self.tools.clock.now())) from None
         return self._read(response, purpose)
 
+    def created(self, data: Json, *path: str | int) -> Json:
+        """Return what `path` leads to in the answer to a create: the new issue's id, or what holds it.
+
+        Raises:
+            InDoubt: It is not there: whatever answered with success, we do not know of an issue.
+        """
+        value = data
+        for step in path:
+            try:
+                value = value[step]
+            except (LookupError, TypeError):
+                value = None
+        if value is None or value == "":
+            names = ".".join(map(str, path))
+            raise self._redacted(InDoubt(f"the answer to the create holds no {names}: {str(data)[:_SHOWN]}"))
+        return value
+
     def explain(self, answer: Answer, data: Json, purpose: Purpose) -> TrackerError | None:
         """Return the error that an answer means in this tracker's dialect; None for none.
 

@@ -113,13 +113,15 @@ def sample_marker(bug: Bug, tracker: str = "", suffix: str = "") -> Marker:
     return Marker.of(bug.id, SINCE, tracker=tracker, suffix=suffix)
 
 
-def sample_draft(tracker: Tracker[Any], bug: Bug | None = None, **changes: Any) -> Draft:
+def sample_draft(
+    tracker: Tracker[Any], bug: Bug | None = None, *, marker: Marker | None = None, **changes: Any
+) -> Draft:
     """Return `bug` (the documented one) mapped for `tracker` as the bridge does it, with `changes`."""
     from bridge.mapping import Mapper  # noqa: PLC0415 - templates and renderers only where a draft is wanted
 
     bug = bug or sample_bug()
     mapper = Mapper(type(tracker), tracker.settings)
-    return mapper.draft(bug, sample_marker(bug, tracker.name)).with_(**changes)
+    return mapper.draft(bug, marker or sample_marker(bug, tracker.name)).with_(**changes)
 
 
 def sample_comment(tracker: Tracker[Any], markdown: str = "Still there in *today's* build.") -> Body:
