@@ -1,7 +1,7 @@
 """Group commit: one thread writes; whatever queued up while the last commit synced shares the next one.
 
-There is no timer: alone, a write commits at once; under load, one sync serves many. Measured against one commit for
-each insert it is an order of magnitude at 64 callers (docs/benchmarks.md).
+There is no timer: alone, a write commits at once; under load, one sync serves many. Measured against one commit
+for each insert it is an order of magnitude at 64 callers (docs/benchmarks.md).
 """
 
 from __future__ import annotations
@@ -135,5 +135,3 @@ def _finish(results: list[tuple[_Job, Any]]) -> None:
             job.future.set_exception(result)
         else:
             job.future.set_result(result)
-
-

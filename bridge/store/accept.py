@@ -1,0 +1,113 @@
+"""Writing exports down, many in one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from bridge.store.records import ExportState, NewExport, Receipt, State
+from bridge.store.schema import deliveries, exports
+
+
+def seconds(moment: datetime | None) -> float | None:
+    """Return a moment as the store keeps it."""
+    return moment.timestamp() if moment else None
+
+
+def accept(connection: Connection, items: Sequence[NewExport]) -> list[Receipt]:
+    """Write exports and their deliveries; one that was here before is answered with the first one's id."""
+    known = _known(connection, [item.identity for item in items])
+    export_rows: list[dict[str, Any]] = []
+    delivery_rows: list[dict[str, Any]] = []
+    receipts = []
+    for item in items:
+        earlier = known.get(item.identity)
+        if earlier is not None:
+            receipts.append(Receipt(earlier.export, earlier.trackers, earlier.state, duplicate=True))
+            continue
+        receipt = Receipt(item.id, tuple(to.tracker for to in item.destinations), item.state)
+        known[item.identity] = receipt
+        receipts.append(receipt)
+        export_rows.append(_export_row(item))
+        delivery_rows += _delivery_rows(item)
+    if export_rows:
+        connection.execute(insert(exports), export_rows)
+    if delivery_rows:
+        connection.execute(insert(deliveries), delivery_rows)
+    return receipts
+
+
+def take_again(connection: Connection, items: Sequence[NewExport]) -> list[Receipt]:
+    """Judge exports anew that went nowhere (rejected, unrouted, ignored): their id and body stay."""
+    receipts = []
+    for item in items:
+        row = _export_row(item)
+        twin = _known(connection, [item.identity]).get(item.identity)
+        if twin is not None and twin.export != item.id:
+            row["identity"] = f"{item.identity}/again/{item.id}"
+            row["state"], item_state = ExportState.IGNORED, ExportState.IGNORED
+            row["problems"] = json.dumps([{"path": "", "message": f"the same as export {twin.export}"}])
+        else:
+            item_state = item.state
+            connection.execute(delete(deliveries).where(deliveries.c.export_id == item.id))
+            if item.destinations:
+                connection.execute(insert(deliveries), _delivery_rows(item))
+        connection.execute(update(exports).where(exports.c.id == item.id).values(row))
+        receipts.append(Receipt(item.id, tuple(to.tracker for to in item.destinations), item_state))
+    return receipts
+
+
+def _known(connection: Connection, identities: list[str]) -> dict[str, Receipt]:
+    query = select(exports.c.identity, exports.c.id, exports.c.state).where(exports.c.identity.in_(identities))
+    rows = connection.execute(query).all()
+    if not rows:
+        return {}
+    going = select(deliveries.c.export_id, deliveries.c.tracker).where(
+        deliveries.c.export_id.in_([row.id for row in rows])
+    )
+    trackers: dict[str, list[str]] = {}
+    for export_id, tracker in connection.execute(going.order_by(deliveries.c.position)):
+        trackers.setdefault(export_id, []).append(tracker)
+    return {row.identity: Receipt(row.id, tuple(trackers.get(row.id, ())), ExportState(row.state)) for row in rows}
+
+
+def _export_row(item: NewExport) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "connection": item.connection,
+        "state": item.state.value,
+        "event": item.event,
+        "bug_id": item.bug_id,
+        "title": item.title,
+        "exported_at": seconds(item.exported_at),
+        "received_at": seconds(item.received_at),
+        "identity": item.identity,
+        "body": item.body,
+        "problems": json.dumps([asdict(problem) for problem in item.problems]) if item.problems else "[]",
+    }
+
+
+def _delivery_rows(item: NewExport) -> list[dict[str, Any]]:
+    moment = seconds(item.received_at)
+    return [
+        {
+            "export_id": item.id,
+            "tracker": to.tracker,
+            "bug_id": item.bug_id,
+            "route": to.route,
+            "on_reexport": to.on_reexport,
+            "update_fields": json.dumps(to.update_fields),
+            # where each export makes an issue of its own, each needs a marker of its own
+            "marker_suffix": item.id if to.on_reexport == "new" else "",
+            "state": State.PENDING.value,
+            "next_at": moment,
+            "created_at": moment,
+            "changed_at": moment,
+        }
+        for to in item.destinations
+    ]

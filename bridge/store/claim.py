@@ -1,0 +1,219 @@
+"""Handing out work: what is due, per tracker, strictly in order for each bug, at a cost that does not grow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, exists, func, insert, select, tuple_, update
+
+from bridge.model import Attachment, Issue
+from bridge.store.records import Batch, Claim, Claimed, ClaimedFollowup, Followup, KnownIssue
+from bridge.store.schema import (
+    PENDING,
+    RUNNING,
+    attempts,
+    deliveries,
+    exports,
+    followups,
+    issues,
+    trackers,
+)
+
+
+def moment(value: float | None) -> datetime | None:
+    """Return a kept moment as a datetime in UTC."""
+    return None if value is None else datetime.fromtimestamp(value, UTC)
+
+
+def _at(value: float) -> datetime:
+    return datetime.fromtimestamp(value, UTC)
+
+
+def claim(connection: Connection, items: Sequence[Claim]) -> list[Batch]:
+    """Hand out work to each asking tracker."""
+    return [_claim_one(connection, item) for item in items]
+
+
+def due_deliveries(tracker: str, now: float, limit: int) -> Select[tuple[int]]:
+    """Return the query for deliveries that may be attempted: due, and nothing of their bug unfinished before."""
+    earlier = deliveries.alias("earlier")
+    in_order = ~exists(
+        select(earlier.c.position).where(
+            earlier.c.tracker == tracker,
+            earlier.c.bug_id == deliveries.c.bug_id,
+            earlier.c.position < deliveries.c.position,
+            earlier.c.state.in_((PENDING, RUNNING)),
+        )
+    )
+    due = (deliveries.c.tracker == tracker, deliveries.c.state == PENDING, deliveries.c.next_at <= now, in_order)
+    return (
+        select(deliveries.c.position)
+        .where(*due)
+        .order_by(deliveries.c.next_at, deliveries.c.position)
+        .limit(limit)
+    )
+
+
+def _claim_one(connection: Connection, item: Claim) -> Batch:
+    now = item.now.timestamp()
+    status = connection.execute(select(trackers).where(trackers.c.name == item.tracker)).one_or_none()
+    limit = item.limit
+    if status is not None:
+        if status.paused_reason:
+            return Batch(paused=status.paused_reason, paused_by=status.paused_by)
+        closed_until = max(status.blocked_until, status.circuit_until)
+        if closed_until > now:
+            return Batch(next_at=_at(closed_until))
+        if status.failures >= item.circuit_after:
+            if _under_way(connection, item.tracker):
+                return Batch()
+            limit = 1  # half open: one delivery tries whether the tracker is back
+    claimed = _claim_deliveries(connection, item, now, limit)
+    steps = _claim_followups(connection, item, now, limit - len(claimed))
+    return Batch(claimed, steps, _next_at(connection, item.tracker, now))
+
+
+def _under_way(connection: Connection, tracker: str) -> bool:
+    query = select(deliveries.c.position).where(
+        deliveries.c.state == RUNNING, deliveries.c.lease_until.is_not(None), deliveries.c.tracker == tracker
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def _claim_deliveries(connection: Connection, item: Claim, now: float, limit: int) -> tuple[Claimed, ...]:
+    if limit < 1:
+        return ()
+    positions = connection.scalars(due_deliveries(item.tracker, now, limit)).all()
+    if not positions:
+        return ()
+    # a create may be sent at any moment from here on: until the outcome says otherwise, that is in doubt
+    rows = connection.execute(
+        update(deliveries)
+        .where(deliveries.c.position.in_(positions), deliveries.c.state == PENDING)
+        .values(
+            state="running",
+            lease_owner=item.owner,
+            lease_until=now + item.lease.total_seconds(),
+            claimed_at=now,
+            first_attempt_at=func.coalesce(deliveries.c.first_attempt_at, now),
+            doubt_since=func.coalesce(deliveries.c.doubt_since, now),
+            attempts=deliveries.c.attempts + 1,
+            changed_at=now,
+        )
+        .returning(deliveries)
+    ).all()
+    started = [
+        {"export_id": row.export_id, "tracker": row.tracker, "started_at": now, "outcome": "running"}
+        for row in rows
+    ]
+    connection.execute(insert(attempts), started)
+    sources = _sources(connection, [row.export_id for row in rows])
+    known = _known_issues(connection, item.tracker, [row.bug_id for row in rows])
+    ordered = sorted(rows, key=lambda row: int(row.position))
+    return tuple(_claimed(row, sources[row.export_id], known.get(row.bug_id)) for row in ordered)
+
+
+def _claimed(row: Any, source: Any, known: KnownIssue | None) -> Claimed:
+    return Claimed(
+        export_id=row.export_id,
+        tracker=row.tracker,
+        bug_id=row.bug_id,
+        connection=source.connection,
+        on_reexport=row.on_reexport,
+        update_fields=tuple(json.loads(row.update_fields)),
+        marker_suffix=row.marker_suffix,
+        attempt=row.attempts,
+        claimed_at=_at(row.claimed_at),
+        received_at=_at(source.received_at),
+        first_attempt_at=_at(row.first_attempt_at),
+        doubt_since=_at(row.doubt_since) if row.doubt_since < row.claimed_at else None,
+        body=source.body,
+        known=known,
+        warnings=tuple(json.loads(row.warnings)),
+    )
+
+
+def _sources(connection: Connection, ids: Sequence[str]) -> dict[str, Any]:
+    query = select(exports.c.id, exports.c.connection, exports.c.received_at, exports.c.body)
+    return {row.id: row for row in connection.execute(query.where(exports.c.id.in_(set(ids))))}
+
+
+def _known_issues(connection: Connection, tracker: str, bug_ids: Sequence[int]) -> dict[int, KnownIssue]:
+    keys = [(tracker, bug_id) for bug_id in set(bug_ids)]
+    query = select(issues).where(tuple_(issues.c.tracker, issues.c.bug_id).in_(keys))
+    return {
+        row.bug_id: KnownIssue(
+            issue=Issue(id=row.issue_id, key=row.issue_key, url=row.issue_url), export_id=row.export_id
+        )
+        for row in connection.execute(query)
+    }
+
+
+def _claim_followups(connection: Connection, item: Claim, now: float, limit: int) -> tuple[ClaimedFollowup, ...]:
+    if limit < 1:
+        return ()
+    due = (
+        select(followups.c.position)
+        .where(followups.c.tracker == item.tracker, followups.c.state == PENDING, followups.c.next_at <= now)
+        .order_by(followups.c.next_at, followups.c.position)
+        .limit(limit)
+    )
+    positions = connection.scalars(due).all()
+    if not positions:
+        return ()
+    rows = connection.execute(
+        update(followups)
+        .where(followups.c.position.in_(positions), followups.c.state == PENDING)
+        .values(
+            state="running",
+            lease_owner=item.owner,
+            lease_until=now + item.lease.total_seconds(),
+            attempts=followups.c.attempts + 1,
+            changed_at=now,
+        )
+        .returning(followups)
+    ).all()
+    sources = _sources(connection, [row.export_id for row in rows])
+    parents = _parents(connection, item.tracker, [row.export_id for row in rows])
+    ordered = sorted(rows, key=lambda row: int(row.position))
+    return tuple(_claimed_followup(row, sources[row.export_id], parents[row.export_id]) for row in ordered)
+
+
+def _parents(connection: Connection, tracker: str, ids: Sequence[str]) -> dict[str, Any]:
+    query = select(deliveries.c.export_id, deliveries.c.first_attempt_at, deliveries.c.marker_suffix)
+    found = connection.execute(query.where(deliveries.c.export_id.in_(set(ids)), deliveries.c.tracker == tracker))
+    return {row.export_id: row for row in found}
+
+
+def _claimed_followup(row: Any, source: Any, parent: Any) -> ClaimedFollowup:
+    return ClaimedFollowup(
+        position=row.position,
+        export_id=row.export_id,
+        tracker=row.tracker,
+        bug_id=row.bug_id,
+        kind=Followup(row.kind),
+        issue=Issue(id=row.issue_id, key=row.issue_key, url=row.issue_url),
+        attachment=Attachment(url=row.url, type=row.type),
+        attempt=row.attempts,
+        connection=source.connection,
+        received_at=_at(source.received_at),
+        first_attempt_at=_at(parent.first_attempt_at),
+        marker_suffix=parent.marker_suffix,
+        body=source.body,
+    )
+
+
+def _next_at(connection: Connection, tracker: str, now: float) -> datetime | None:
+    """Return when something waiting for a moment is next due."""
+    waiting = [
+        connection.scalar(
+            select(func.min(table.c.next_at)).where(
+                table.c.tracker == tracker, table.c.state == PENDING, table.c.next_at > now
+            )
+        )
+        for table in (deliveries, followups)
+    ]
+    return min((_at(value) for value in waiting if value is not None), default=None)

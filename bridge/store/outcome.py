@@ -1,0 +1,287 @@
+"""Writing down how attempts ended, and what that means for their tracker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, case, delete, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from bridge.model import Attachment, Issue
+from bridge.store.accept import seconds
+from bridge.store.records import Effect, Followup, FollowupOutcome, Outcome, State
+from bridge.store.schema import RUNNING, attempts, deliveries, followups, issues, trackers
+
+
+def upsert(connection: Connection, table: Any) -> Any:
+    """Return the INSERT of this database that knows ON CONFLICT."""
+    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+
+
+def record(connection: Connection, items: Sequence[Outcome]) -> list[bool]:
+    """Write outcomes; False for one whose delivery was not ours any more (its lease had run out)."""
+    return [_record_one(connection, item) for item in items]
+
+
+def record_followup(connection: Connection, items: Sequence[FollowupOutcome]) -> list[bool]:
+    """Write outcomes of follow-ups; False for one that was not ours any more."""
+    return [_record_followup(connection, item) for item in items]
+
+
+def mark_create(connection: Connection, items: Sequence[tuple[str, str, float]]) -> list[None]:
+    """Put on record that a create is about to be sent again, at this moment (export, tracker, seconds)."""
+    for export_id, tracker, now in items:
+        connection.execute(_delivery(export_id, tracker).values(doubt_since=now))
+    return [None] * len(items)
+
+
+def _delivery(export_id: str, tracker: str) -> Any:
+    return update(deliveries).where(deliveries.c.export_id == export_id, deliveries.c.tracker == tracker)
+
+
+def _record_one(connection: Connection, item: Outcome) -> bool:
+    ended = item.ended_at.timestamp()
+    values: dict[str, Any] = {
+        "state": item.state.value,
+        "lease_owner": None,
+        "lease_until": None,
+        "doubt_since": seconds(item.doubt_since),
+        "changed_at": ended,
+        "error_kind": type(item.error).__name__ if item.error else "",
+        "error": str(item.error) if item.error else "",
+        "warnings": json.dumps(item.warnings),
+        "action": item.action,
+    }
+    if item.next_at is not None:
+        values["next_at"] = item.next_at.timestamp()
+    if not item.spent:
+        values["attempts"] = deliveries.c.attempts - 1
+    if item.marker_suffix is not None:
+        values["marker_suffix"] = item.marker_suffix
+    if item.issue is not None:
+        values |= {"issue_id": item.issue.id, "issue_key": item.issue.key, "issue_url": item.issue.url}
+    ours = (deliveries.c.lease_owner == item.owner, deliveries.c.claimed_at == item.claimed_at.timestamp())
+    changed = connection.execute(_delivery(item.export_id, item.tracker).where(*ours).values(values)).rowcount
+    _end_attempt(connection, item)
+    if item.forget_issue:
+        connection.execute(delete(issues).where(issues.c.tracker == item.tracker, issues.c.bug_id == item.bug_id))
+    if item.issue is not None:
+        _remember(connection, item, item.issue)
+    apply_effect(connection, item.tracker, item.effect)
+    return bool(changed)
+
+
+def _end_attempt(connection: Connection, item: Outcome) -> None:
+    outcome = item.action or (type(item.error).__name__ if item.error else "given back")
+    connection.execute(
+        update(attempts)
+        .where(
+            attempts.c.export_id == item.export_id,
+            attempts.c.tracker == item.tracker,
+            attempts.c.started_at == item.claimed_at.timestamp(),
+        )
+        .values(
+            seconds=max(0.0, (item.ended_at - item.claimed_at).total_seconds()),
+            outcome=outcome,
+            message=str(item.error) if item.error else "",
+            status=item.error.status if item.error else None,
+        )
+    )
+
+
+def _remember(connection: Connection, item: Outcome, issue: Issue) -> None:
+    """Keep the issue: from now on it is what (tracker, bug) means. `ignored` leaves what it last heard of."""
+    row = {
+        "tracker": item.tracker,
+        "bug_id": item.bug_id,
+        "issue_id": issue.id,
+        "issue_key": issue.key,
+        "issue_url": issue.url,
+        "export_id": item.export_id,
+        "created_at": item.ended_at.timestamp(),
+    }
+    told = {name: row[name] for name in ("issue_id", "issue_key", "issue_url")}
+    if item.action not in {"ignored", "superseded"}:
+        told["export_id"] = item.export_id
+    statement = upsert(connection, issues).values(row)
+    connection.execute(statement.on_conflict_do_update(index_elements=["tracker", "bug_id"], set_=told))
+    for kind, attachment in item.followups:
+        _add_followup(connection, item, issue, kind, attachment)
+
+
+def _add_followup(
+    connection: Connection, item: Outcome, issue: Issue, kind: Followup, attachment: Attachment
+) -> None:
+    ended = item.ended_at.timestamp()
+    row = {
+        "export_id": item.export_id,
+        "tracker": item.tracker,
+        "bug_id": item.bug_id,
+        "issue_id": issue.id,
+        "issue_key": issue.key,
+        "issue_url": issue.url,
+        "kind": kind.value,
+        "url": attachment.url,
+        "type": attachment.type,
+        "state": State.PENDING.value,
+        "next_at": ended,
+        "changed_at": ended,
+    }
+    connection.execute(upsert(connection, followups).values(row).on_conflict_do_nothing())
+
+
+def _record_followup(connection: Connection, item: FollowupOutcome) -> bool:
+    ended = item.ended_at.timestamp()
+    values: dict[str, Any] = {
+        "state": item.state.value,
+        "lease_owner": None,
+        "lease_until": None,
+        "changed_at": ended,
+        "error": item.error,
+    }
+    if item.next_at is not None:
+        values["next_at"] = item.next_at.timestamp()
+    if not item.spent:
+        values["attempts"] = followups.c.attempts - 1
+    ours = (followups.c.position == item.position, followups.c.lease_owner == item.owner)
+    changed = connection.execute(update(followups).where(*ours).values(values)).rowcount
+    apply_effect(connection, item.tracker, item.effect)
+    return bool(changed)
+
+
+def apply_effect(connection: Connection, tracker: str, effect: Effect) -> None:
+    """Change what the store knows of a tracker."""
+    if effect.succeeded:
+        quiet = update(trackers).where(trackers.c.name == tracker, trackers.c.failures > 0)
+        connection.execute(quiet.values(failures=0, circuit_until=0, last_error=""))
+    if effect.failed:
+        _count_failure(connection, tracker, effect)
+    if effect.pause:
+        set_paused(connection, tracker, effect.pause, by="bridge", now=seconds(effect.until))
+    for name in effect.block:
+        until = seconds(effect.until) or 0.0
+        _tracker(
+            connection,
+            name,
+            blocked_until=case((trackers.c.blocked_until > until, trackers.c.blocked_until), else_=until),
+            blocked_reason=effect.error,
+        )
+
+
+def _count_failure(connection: Connection, tracker: str, effect: Effect) -> None:
+    opens = trackers.c.failures + 1 >= effect.circuit_after
+    until = literal(seconds(effect.circuit_until) or 0.0)
+    _tracker(
+        connection,
+        tracker,
+        failures=trackers.c.failures + 1,
+        last_error=effect.error,
+        circuit_until=case((opens, until), else_=trackers.c.circuit_until),
+    )
+
+
+def set_paused(connection: Connection, tracker: str, reason: str, *, by: str, now: float | None) -> None:
+    """Pause a tracker; a person's pause is never taken over by the bridge's own."""
+    current = connection.scalar(select(trackers.c.paused_by).where(trackers.c.name == tracker))
+    if by == "bridge" and current:
+        return
+    _tracker(connection, tracker, paused_reason=reason, paused_by=by, paused_at=now)
+
+
+def _tracker(connection: Connection, name: str, **values: Any) -> None:
+    """Change a tracker's row, which is made when it is not there yet."""
+    connection.execute(upsert(connection, trackers).values(name=name).on_conflict_do_nothing())
+    connection.execute(update(trackers).where(trackers.c.name == name).values(values))
+
+
+def pause(connection: Connection, items: Sequence[tuple[str, str, str, float]]) -> list[None]:
+    """Pause trackers (name, reason, by whom, seconds)."""
+    for name, reason, by, now in items:
+        set_paused(connection, name, reason, by=by, now=now)
+    return [None] * len(items)
+
+
+def resume(connection: Connection, items: Sequence[str]) -> list[bool]:
+    """Let trackers work again: no pause, no open circuit, no wait. Returns whether there was any."""
+    answers = []
+    for name in items:
+        changed = connection.execute(
+            update(trackers)
+            .where(
+                trackers.c.name == name,
+                (trackers.c.paused_reason != "") | (trackers.c.failures > 0) | (trackers.c.blocked_until > 0),
+            )
+            .values(
+                paused_reason="", paused_by="", paused_at=None, failures=0, circuit_until=0, blocked_until=0,
+                blocked_reason="",
+            )
+        ).rowcount  # fmt: skip
+        answers.append(bool(changed))
+    return answers
+
+
+def heartbeat(connection: Connection, items: Sequence[tuple[str, float]]) -> list[None]:
+    """Prolong everything an owner holds (owner, seconds until which)."""
+    for owner, until in items:
+        for table in (deliveries, followups):
+            connection.execute(
+                update(table)
+                .where(table.c.state == RUNNING, table.c.lease_owner == owner)
+                .values(lease_until=until)
+            )
+    return [None] * len(items)
+
+
+def recover(connection: Connection, items: Sequence[tuple[float, float]]) -> list[int]:
+    """Give back what nobody holds any more (leases older than, now); returns how many deliveries.
+
+    They stay in doubt, so that the next attempt looks for the marker before it creates.
+    """
+    counts = []
+    for older_than, now in items:
+        lost = (deliveries.c.state == RUNNING, deliveries.c.lease_until < older_than)
+        rows = connection.execute(
+            update(deliveries)
+            .where(*lost)
+            .values(state="pending", lease_owner=None, lease_until=None, next_at=now, changed_at=now)
+            .returning(deliveries.c.export_id, deliveries.c.tracker)
+        ).all()
+        for row in rows:
+            connection.execute(
+                update(attempts)
+                .where(
+                    attempts.c.export_id == row.export_id,
+                    attempts.c.tracker == row.tracker,
+                    attempts.c.outcome == "running",
+                )
+                .values(outcome="interrupted", message="the bridge stopped during this attempt")
+            )
+        connection.execute(
+            update(followups)
+            .where(followups.c.state == RUNNING, followups.c.lease_until < older_than)
+            .values(state="pending", lease_owner=None, lease_until=None, next_at=now, changed_at=now)
+        )
+        counts.append(len(rows))
+    return counts
+
+
+def shift(connection: Connection, items: Sequence[tuple[float, float]]) -> list[None]:
+    """Bring waiting moments nearer after the clock was set back (by how many seconds, now)."""
+    for back, now in items:
+        for table in (deliveries, followups):
+            waiting = (table.c.state == literal("pending"), table.c.next_at > now)
+            connection.execute(
+                update(table)
+                .where(*waiting)
+                .values(next_at=case((table.c.next_at - back < now, now), else_=table.c.next_at - back))
+            )
+        for column in (trackers.c.blocked_until, trackers.c.circuit_until):
+            connection.execute(update(trackers).where(column > now).values({column.name: column - back}))
+    return [None] * len(items)
+
+
+__all__ = [
+    "apply_effect", "heartbeat", "mark_create", "pause", "record", "record_followup", "recover", "resume", "shift",
+]  # fmt: skip
