@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache, partial
 from typing import Any, ClassVar
 
+import httpx
 import pytest
 
 from bridge.errors import Gone, InDoubt, NotAllowed, RateLimited, Rejected, TrackerError, Unavailable
@@ -67,7 +70,8 @@ class Setup:
     def make(self, url: str, **changes: Any) -> Tracker[Any]:
         """Return the tracker, configured for a server at `url` with `changes` to its table."""
         settings = self.tracker.settings_type.model_validate({**self.settings(url), **changes})
-        return self.tracker("conformance", settings, Tools(FakeClock(), Redactor([self.secret])))
+        http = partial(httpx.AsyncClient, verify=_certificates())
+        return self.tracker("conformance", settings, Tools(FakeClock(), Redactor([self.secret]), http))
 
     @asynccontextmanager
     async def using(self, url: str, **changes: Any) -> AsyncIterator[Tracker[Any]]:
@@ -105,6 +109,12 @@ class Setup:
     def draft(self, subject: Tracker[Any]) -> Draft:
         """The documented bug, mapped for the tracker."""
         return sample_draft(subject)
+
+
+@lru_cache
+def _certificates() -> ssl.SSLContext:
+    """Reading them takes longer than most tests; the fakes speak plain HTTP anyway."""
+    return ssl.create_default_context()
 
 
 def refuse(reply: Reply, when: When = When.ANY) -> Fault:
