@@ -6,6 +6,7 @@
     ├── ConfigError           the configuration is wrong; nothing was started
     ├── PluginError           a plugin is missing, broken or ambiguous
     ├── StoreError            nothing could be written down
+    ├── AttachmentError       a file could not be fetched; says whether trying again may help
     └── TrackerError          what a tracker answered, as the dispatcher needs to know it
         ├── Rejected          understood and refused: dead at once
         ├── NotAllowed        credentials or rights: the tracker is paused
@@ -64,6 +65,19 @@ class PluginError(BridgeError):
 
 class StoreError(BridgeError):
     """The store could not write or read. Nothing was changed."""
+
+
+class AttachmentError(BridgeError):
+    """An attachment could not be fetched. It never fails, repeats or delays the issue.
+
+    Args:
+        message: What happened; without the query of the file's address, which may hold a signature.
+        retry: Whether trying again may help.
+    """
+
+    def __init__(self, message: str, *, retry: bool) -> None:
+        self.retry = retry
+        super().__init__(message)
 
 
 class TrackerError(BridgeError):
