@@ -1,0 +1,399 @@
+"""What Jira Cloud and Jira Server share: one dialogue through the `jira` package, errors, the create screen.
+
+Every answer is looked at before the SDK sees it (`inspect`): only JSON with status 2xx is a success, redirects
+are not followed, log-in pages with status 200 do not pass. The SDK's retries are off: they would repeat a create.
+https://jira.readthedocs.io/
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any, ClassVar, TypeVar
+from urllib.parse import quote, urlsplit
+
+from pydantic import Field as Setting
+from pydantic import field_validator
+
+from bridge import (
+    Answer,
+    AttachmentFile,
+    Body,
+    Draft,
+    Finding,
+    Gone,
+    InDoubt,
+    Issue,
+    IssueState,
+    Json,
+    Marker,
+    NotAllowed,
+    Purpose,
+    Rejected,
+    Report,
+    SdkTracker,
+    TrackerError,
+    TrackerSettings,
+    Unit,
+    error_for,
+)
+from bridge_plugins._atlassian_answers import Refused, in_context, inspect, no_log_in, only_this
+from bridge_plugins._atlassian_doctor import findings
+from bridge_plugins._atlassian_fields import (
+    PROPERTY,
+    Dialect,
+    Field,
+    Form,
+    Screen,
+    create_payload,
+    did_you_mean,
+    update_payload,
+)
+
+_PAGE = 100
+_TOO_LARGE = re.compile(r"too (large|big)|size|exceed", re.IGNORECASE)
+
+
+class JiraSettings(TrackerSettings):
+    """Settings of both Jiras."""
+
+    url: str = Setting(description="address of Jira, with its context path if it has one")
+    project: str = Setting(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", description="key of the project: SHOP")
+    issue_type: str = Setting("Bug", description="issue type where `issue_types` says nothing")
+    severity_field: str = Setting("Severity", description="name of the field that `severities` fill")
+    remote_link: bool = Setting(True, description='show "test IO bug" among the links of the issue')
+    browser_url: str = Setting("", description="address of Jira for people, if Jira itself says a wrong one")
+
+    @field_validator("url", "browser_url")
+    @classmethod
+    def _is_base(cls, value: str) -> str:
+        """Return the address without a trailing slash."""
+        parts = urlsplit(value)
+        if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
+            raise ValueError('is no address: write it like "https://jira.example.com"')
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("must hold neither credentials nor a query: only the address")
+        if re.search(r"/(rest|browse|projects|secure)(/|$)", parts.path):
+            raise ValueError("is a page inside of Jira: leave out everything from /rest, /browse or /projects on")
+        return value.rstrip("/")
+
+
+J = TypeVar("J", bound=JiraSettings)
+
+
+class JiraTracker(SdkTracker[J, Any]):
+    """One Jira project."""
+
+    dialect: ClassVar[Dialect]
+    api_version: ClassVar[str]
+    credential_fix: ClassVar[str]
+    """What to do when Jira does not accept the credentials."""
+    person_fix: ClassVar[str]
+    """What to do when a user is not found."""
+
+    title_limit = 254
+    unit = Unit.UTF16
+    default_priorities: ClassVar[Mapping[str, str]] = {"critical": "Highest", "high": "High", "low": "Low"}
+
+    default_kind_labels: ClassVar[Mapping[str, str]] = {
+        "visual": "visual",
+        "content": "content",
+        "suggestion": "suggestion",
+        "spelling": "spelling",
+    }
+
+    _screens: dict[str, Screen]
+    _people: dict[str, str]
+    _site: str = ""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._screens, self._people = {}, {}
+
+    # The SDK
+
+    @abstractmethod
+    def sign_in(self) -> Mapping[str, Any]:
+        """Return the arguments of `jira.JIRA` that hold the credentials and what is special."""
+
+    def connect(self) -> Any:
+        """Return a new client. Asks Jira nothing."""
+        try:
+            from jira import JIRA  # noqa: PLC0415 - 130 ms: only where a Jira is configured
+        except ImportError:
+            raise NotAllowed('jira is not installed: pip install "tracker-bridge[jira]"') from None
+
+        seconds = self.settings.timeout.total_seconds()
+        special = dict(self.sign_in())
+        options = {"rest_api_version": self.api_version, **special.pop("options", {})}
+        client = JIRA(
+            server=self.settings.url,
+            options=options,
+            max_retries=0,
+            timeout=(min(seconds, 10.0), seconds),
+            get_server_info=False,
+            **special,
+        )
+        client._session.hooks["response"].append(inspect)  # noqa: SLF001 - before redirects and the SDK's parsing
+        return client
+
+    def answer_of(self, error: Exception) -> Answer | None:
+        """Return what Jira answered."""
+        from jira import JIRAError  # noqa: PLC0415 - imported already by `connect`
+
+        if isinstance(error, Refused):
+            return error.answer
+        if isinstance(error, JIRAError):  # the SDK's own doubts about an answer; its str() would show headers
+            return Answer(
+                error.status_code or 200, str(error.text or "an answer that the SDK does not understand")
+            )
+        return None
+
+    def explain(self, answer: Answer, purpose: Purpose) -> TrackerError:
+        """Return the error that an answer means in Jira's dialect."""
+        if denied := no_log_in(answer, self.credential_fix):
+            return denied
+        by_status = error_for(answer, purpose, self.tools.clock.now())
+        return in_context(by_status, answer, purpose, self.settings.project)
+
+    async def look(self, path: str, *, purpose: Purpose = Purpose.LOOK, **params: Any) -> Json:
+        """Return the JSON behind a path of the API."""
+        return await self.run(lambda jira: jira._get_json(path, params), purpose=purpose)  # noqa: SLF001
+
+    async def send(self, method: str, path: str, payload: Json, purpose: Purpose) -> Json:
+        """Send JSON, once, and return the answer's JSON; None where it has none.
+
+        The SDK's `create_issue` cannot send entity properties, `update` reloads from an address that is wrong
+        behind the gateway, `add_remote_link` asks for application links first: so this uses its session.
+        """
+
+        def call(jira: Any) -> Json:
+            response = jira._session.request(method, jira._get_url(path), data=json.dumps(payload))  # noqa: SLF001
+            return response.json() if response.content else None
+
+        return await self.run(call, purpose=purpose)
+
+    # What a tracker does
+
+    async def check(self) -> Report:
+        """Look, live, whether deliveries would succeed."""
+        self._screens.clear()
+        self._people.clear()
+        return Report(tuple([finding async for finding in findings(self)]))
+
+    async def create(self, draft: Draft) -> Issue:
+        """Make the issue in one POST, with the marker as label and as entity property."""
+        form, site = await self.form(draft), await self.site()
+        payload, warnings = create_payload(draft, form)
+        try:
+            answer = await self.send("POST", "issue", payload, Purpose.CREATE)
+        except Rejected as error:
+            raise self._explained(error, form) from None
+        if not (isinstance(answer, dict) and answer.get("id") and answer.get("key")):
+            raise InDoubt("Jira answered a create with success, but with no issue key")
+        return self._issue(answer, site, warnings)
+
+    async def find(self, marker: Marker) -> Issue | None:
+        """Return the oldest issue with the marker. The index may lag; what it offers is read again, exactly."""
+        for hit in await self._search(self._jql(marker)):
+            with suppress(Gone):
+                issue = await self.look(
+                    f"issue/{hit['id']}", purpose=Purpose.ISSUE, fields="labels", properties=PROPERTY
+                )
+                if _carries(issue, marker):
+                    return self._issue(issue, await self.site())
+        return None
+
+    async def complete(self, issue: Issue, draft: Draft) -> None:
+        """Put "test IO bug" among the issue's links; a link with this globalId is updated, never doubled."""
+        bug = draft.bug
+        if not (self.settings.remote_link and bug.link):
+            return
+        link = {
+            "globalId": f"testio-bug={bug.id}",
+            "relationship": "reported in",
+            "object": {"url": bug.link, "title": f"test IO bug {bug.id}"},
+        }
+        try:
+            await self.send("POST", f"issue/{issue.id}/remotelink", link, Purpose.ISSUE)
+        except NotAllowed as error:
+            raise only_this(error, "links", "give the right to link issues, or set remote_link = false") from None
+
+    async def update(self, issue: Issue, draft: Draft) -> Issue:
+        """Set the named parts anew. Labels that people added stay."""
+        form = await self.form(draft)
+        payload, warnings = update_payload(draft, form)
+        if payload:
+            try:
+                await self.send("PUT", f"issue/{issue.id}", payload, Purpose.ISSUE)
+            except Rejected as error:
+                raise self._explained(error, form) from None
+        return Issue(id=issue.id, key=issue.key, url=issue.url, warnings=warnings)
+
+    async def comment(self, issue: Issue, body: Body) -> None:
+        """Add a comment."""
+        await self.send("POST", f"issue/{issue.id}/comment", {"body": body.content}, Purpose.ISSUE)
+
+    async def attach(self, issue: Issue, file: AttachmentFile) -> None:
+        """Upload a file in pieces, unless an earlier attempt did so already."""
+        if file.size == 0:
+            raise Rejected(f"{file.name} is empty: Jira takes no empty files")
+        there = await self.look(f"issue/{issue.id}", purpose=Purpose.ISSUE, fields="attachment")
+        known = {(one.get("filename"), one.get("size")) for one in there["fields"].get("attachment") or ()}
+        if (file.name, file.size) in known:
+            return
+
+        def upload(jira: Any) -> None:
+            with file.path.open("rb") as content:
+                jira.add_attachment(issue=issue.id, attachment=content, filename=file.name)
+
+        try:
+            await self.run(upload, purpose=Purpose.ISSUE)
+        except NotAllowed as error:
+            raise only_this(
+                error, "attachments", "give the right to create attachments, or switch them on"
+            ) from None
+        except Gone as error:
+            if _TOO_LARGE.search(error.message):  # a Server's way of saying it
+                raise Rejected(error.message, status=error.status) from None
+            raise
+
+    async def state(self, issue: Issue) -> IssueState:
+        """Return the status; done is what its category says, whatever the workflow calls it."""
+        data = await self.look(f"issue/{issue.id}", purpose=Purpose.ISSUE, fields="status")
+        status = data["fields"]["status"]
+        return IssueState(status["statusCategory"]["key"] == "done", status["name"])
+
+    def preview(self, draft: Draft) -> Json:
+        """Return what `create` would send. Custom fields show by name until the create screen is known."""
+        return create_payload(draft, self._form(self._screens.get(draft.issue_type.casefold())))[0]
+
+    # What is asked once
+
+    async def site(self) -> str:
+        """Return the address of Jira for people. Behind the gateway it is not the one we talk to."""
+        if not self._site:
+            self._site = self.settings.browser_url or (await self.look("serverInfo"))["baseUrl"].rstrip("/")
+        return self._site
+
+    async def form(self, draft: Draft) -> Form:
+        """Return what is needed to fill in the create screen of the draft's issue type."""
+        screen = await self.screen(draft.issue_type)
+        wanted = {draft.assignee} if draft.sets("assignee") and draft.assignee else set()
+        for name, value in draft.fields.items():
+            one = screen.find(name)
+            if one and one.is_person:
+                wanted |= {item for item in (value if isinstance(value, list | tuple) else [value]) if item}
+        for who in wanted - self._people.keys():
+            if isinstance(who, str):
+                self._people[who] = await self.person(who)
+        return self._form(screen)
+
+    async def screen(self, issue_type: str) -> Screen:
+        """Return the create screen of an issue type, by name; asked once, and again after a refusal.
+
+        Raises:
+            NotAllowed: The project does not exist, or the user may not create issues in it.
+            Rejected: The project has no such issue type.
+        """
+        key = issue_type.casefold()
+        if key not in self._screens:
+            types = await self.issue_types()
+            name = next((name for name in types if name.casefold() == key), None)
+            if name is None:
+                where = f"there is no such type in {self.settings.project}{did_you_mean(issue_type, types)}"
+                raise Rejected(f'no issue type "{issue_type}"', fields={"issue_type": where})
+            fields = await self._pages(f"{self._meta}/{quote(types[name])}", "fields")
+            self._screens[key] = Screen.of(name, map(Field.read, fields))
+        return self._screens[key]
+
+    async def issue_types(self) -> dict[str, str]:
+        """Return id by name of the issue types that the user may create in the project."""
+        types = {one["name"]: str(one["id"]) for one in await self._pages(self._meta, "issueTypes")}
+        if not types:
+            raise NotAllowed(
+                f"this user can create nothing in project {self.settings.project}: correct `project`, "
+                "or give the user the right to create issues there"
+            )
+        return types
+
+    async def person(self, who: str) -> str:
+        """Return a user's id in this Jira."""
+        return who
+
+    @abstractmethod
+    async def assignable(self, who: str) -> bool:
+        """Whether issues of the project can be assigned to a user."""
+
+    @abstractmethod
+    async def projects(self) -> list[str]:
+        """Return keys of projects that the user sees."""
+
+    @abstractmethod
+    def instance(self, info: Mapping[str, Json]) -> Iterator[Finding]:
+        """Yield what `serverInfo` says about the kind and version of this Jira."""
+
+    @abstractmethod
+    def permission_query(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return the parameters that ask for these permissions."""
+
+    @property
+    def priorities(self) -> dict[str, str]:
+        """The words for priorities: the type's own, replaced by the configuration's."""
+        return {**self.default_priorities, **self.settings.priorities}
+
+    @property
+    def _meta(self) -> str:
+        return f"issue/createmeta/{self.settings.project}/issuetypes"
+
+    @abstractmethod
+    async def _search(self, jql: str) -> list[dict[str, Json]]:
+        """Return the first issues that a query finds."""
+
+    async def _pages(self, path: str, name: str) -> list[dict[str, Json]]:
+        """Return all entries of a paged list: Cloud calls them `name`, Server `values`."""
+        result: list[dict[str, Json]] = []
+        while True:
+            try:
+                page = await self.look(path, startAt=len(result), maxResults=_PAGE)
+            except Rejected as error:
+                raise NotAllowed(f"Jira does not show {path}: {error.message}", status=error.status) from None
+            entries = page.get(name) or page.get("values") or []
+            result += entries
+            if not entries or len(result) >= page.get("total", 0):
+                return result
+
+    def _jql(self, marker: Marker) -> str:
+        """Return a query that offers candidates: by label, or by text where labels are not on the screen."""
+        return (
+            f'project = "{self.settings.project}" AND (labels = "{marker.text}"'
+            f' OR description ~ "\\"{marker.text}\\"") ORDER BY created ASC'
+        )
+
+    def _form(self, screen: Screen | None) -> Form:
+        return Form(
+            project=self.settings.project,
+            dialect=self.dialect,
+            severity=self.settings.severity_field,
+            screen=screen,
+            people=self._people,
+        )
+
+    def _explained(self, error: Rejected, form: Form) -> Rejected:
+        """Return the refusal in people's words, and forget the screen: it may have changed since."""
+        self._screens.clear()
+        return form.screen.explain(error) if form.screen else error
+
+    def _issue(self, data: Mapping[str, Json], site: str, warnings: tuple[str, ...] = ()) -> Issue:
+        return Issue(id=str(data["id"]), key=data["key"], url=f"{site}/browse/{data['key']}", warnings=warnings)
+
+
+def _carries(issue: Mapping[str, Json], marker: Marker) -> bool:
+    """Whether an issue is this marker's: its property says so, or, where it has none, its label."""
+    properties = issue.get("properties") or {}
+    if PROPERTY in properties:
+        return bool(properties[PROPERTY].get("uuid") == str(marker.uuid))
+    return marker.text in (issue["fields"].get("labels") or ())

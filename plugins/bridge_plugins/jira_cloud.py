@@ -1,0 +1,133 @@
+"""Jira Cloud: Jira and Jira Service Management on atlassian.net.
+
+REST API v3 with rich text in the Atlassian Document Format: https://developer.atlassian.com/cloud/jira/platform/rest/v3/
+Through the `jira` package 3.10. Last verified against the vendor's description of December 2025.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from bridge import Finding, Json, Markup, Rejected, Secret, Tracker, fingerprint, hookimpl
+from bridge_plugins import _doctor as doctor
+from bridge_plugins._atlassian import JiraSettings, JiraTracker
+from bridge_plugins._atlassian_fields import Dialect
+
+
+class Settings(JiraSettings):
+    """Settings of a Jira Cloud tracker."""
+
+    url: str = Field(
+        description="https://SITE.atlassian.net; for tokens with scopes and service accounts the gateway, "
+        "https://api.atlassian.com/ex/jira/CLOUDID"
+    )
+    email: str = Field(description="e-mail address of the account whose token it is")
+    token: Secret = Field(
+        description="API token, from https://id.atlassian.com/manage-profile/security/api-tokens"
+    )
+
+
+def document(text: str) -> Json:
+    """Return literal text as an ADF document: a paragraph a block, a hard break a line.
+
+    https://developer.atlassian.com/cloud/jira/platform/apis/document/structure/
+    """
+    clean = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", "", text.replace("\r\n", "\n"))
+    blocks = [block for block in re.split(r"\n\s*\n", clean.strip("\n")) if block]
+    return {"type": "doc", "version": 1, "content": [_paragraph(block) for block in blocks]}
+
+
+def _paragraph(block: str) -> Json:
+    content: list[Json] = []
+    for line in block.splitlines():
+        content += [{"type": "hardBreak"}] if content else []
+        content += [{"type": "text", "text": line}] if line else []
+    return {"type": "paragraph", "content": content}
+
+
+class JiraCloud(JiraTracker[Settings]):
+    """One project of a Jira Cloud site."""
+
+    type = "jira-cloud"
+    label = "Jira Cloud"
+    settings_type = Settings
+    markup = Markup.ADF
+    body_limit = 30_000  # Jira's limit is 32 767; what it counts of ADF is not documented
+    settle = timedelta(seconds=60)
+    api_version = "3"
+    dialect: ClassVar[Dialect] = Dialect(document, "accountId")
+    credential_fix = (
+        "check `email` and make a new token at https://id.atlassian.com/manage-profile/security/api-tokens "
+        "(tokens end after a year at most); a token with scopes needs the gateway as `url`"
+    )
+    person_fix = "give the e-mail address, or the account id, of somebody with the right to be assigned issues"
+
+    @property
+    def account(self) -> str:
+        """The host, and the credentials' fingerprint."""
+        settings = self.settings
+        key = fingerprint(settings.url, settings.email, settings.token.get_secret_value())
+        return f"{urlsplit(settings.url).hostname}/{key}"
+
+    def sign_in(self) -> Mapping[str, Any]:
+        """Return e-mail and token: Basic authentication at the site and at the gateway alike."""
+        return {"basic_auth": (self.settings.email, self.settings.token.get_secret_value())}
+
+    def instance(self, info: Mapping[str, Json]) -> Iterator[Finding]:
+        """Yield whether this is a Cloud site."""
+        if info.get("deploymentType") not in {None, "Cloud"}:
+            words = f"this is a Jira {info['deploymentType']}, version {info.get('version')}, not Jira Cloud"
+            yield doctor.error("type", words, 'set type = "jira-server"')
+        else:
+            yield doctor.ok("url", f"Jira Cloud at {info.get('baseUrl')}")
+
+    def permission_query(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return the parameter that names permissions: mandatory on Cloud."""
+        return {"permissions": ",".join(names)}
+
+    async def projects(self) -> list[str]:
+        """Return keys of projects that the user sees."""
+        return [one["key"] for one in (await self.look("project/search", maxResults=50))["values"]]
+
+    async def person(self, who: str) -> str:
+        """Return the account id of an e-mail address; anything else is one already.
+
+        Raises:
+            Rejected: Nobody, or not clearly one, who can be assigned issues has the address.
+        """
+        if "@" not in who:
+            return who
+        users = await self.look("user/assignable/search", project=self.settings.project, query=who)
+        same = [one for one in users if (one.get("emailAddress") or "").casefold() == who.casefold()]
+        hidden = [one for one in users if not one.get("emailAddress")]  # profiles may hide it; the search knows
+        for candidates in (same, hidden):
+            if len(candidates) == 1:
+                return str(candidates[0]["accountId"])
+        words = f'nobody who can be assigned issues in {self.settings.project} has the address "{who}"'
+        raise Rejected("no such user", fields={"assignee": f"{words}: {self.person_fix}"})
+
+    async def assignable(self, who: str) -> bool:
+        """Whether issues of the project can be assigned to a user."""
+        try:
+            account = await self.person(who)
+        except Rejected:
+            return False
+        users = await self.look("user/assignable/search", project=self.settings.project, accountId=account)
+        return any(one["accountId"] == account for one in users)
+
+    async def _search(self, jql: str) -> list[dict[str, Json]]:
+        """The old `search` answers 410 since 2025: https://developer.atlassian.com/changelog/#CHANGE-2046."""
+        found = await self.look("search/jql", jql=jql, fields="labels,status", maxResults=50)
+        return list(found["issues"])
+
+
+@hookimpl
+def bridge_trackers() -> list[type[Tracker[Any]]]:
+    """Return the tracker type of this module."""
+    return [JiraCloud]
