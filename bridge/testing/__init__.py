@@ -5,10 +5,10 @@
 
 from bridge.testing.clock import FakeClock
 from bridge.testing.multipart import UploadedFile
-from bridge.testing.samples import bugs, sample_bug, sample_draft
+from bridge.testing.samples import bugs, sample_bug, sample_comment, sample_draft, sample_export
 from bridge.testing.server import FakeServer, Fault, FaultKind, Reply, Request, When, refusing
 
 __all__ = [
     "FakeClock", "FakeServer", "Fault", "FaultKind", "Reply", "Request", "UploadedFile", "When",
-    "bugs", "refusing", "sample_bug", "sample_draft",
+    "bugs", "refusing", "sample_bug", "sample_comment", "sample_draft", "sample_export",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from bridge.model import Attachment, Body, Bug, Device, Draft, Kind, Level, Marker, Reporter
+from bridge.model import Attachment, Body, Bug, Device, Draft, Export, Kind, Level, Marker, Reporter
 from bridge.tracker import Tracker
 
 SINCE = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -113,19 +113,30 @@ def sample_marker(bug: Bug, tracker: str = "", suffix: str = "") -> Marker:
     return Marker.of(bug.id, SINCE, tracker=tracker, suffix=suffix)
 
 
+def sample_export(bug: Bug | None = None) -> Export:
+    """Return the export of `bug` (the documented one), received at `SINCE`."""
+    return Export(
+        id="01k9z3v8aaaaaaaaaaaaaaaaaa",
+        connection="web-shop",
+        event="bug.exported",
+        received_at=SINCE,
+        exported_at=SINCE,
+        bug=bug or sample_bug(),
+    )
+
+
 def sample_draft(
     tracker: Tracker[Any], bug: Bug | None = None, *, marker: Marker | None = None, **changes: Any
 ) -> Draft:
     """Return `bug` (the documented one) mapped for `tracker` as the bridge does it, with `changes`."""
     from bridge.mapping import Mapper  # noqa: PLC0415 - templates and renderers only where a draft is wanted
 
-    bug = bug or sample_bug()
-    mapper = Mapper(type(tracker), tracker.settings)
-    return mapper.draft(bug, marker or sample_marker(bug, tracker.name)).with_(**changes)
+    export = sample_export(bug)
+    return Mapper(tracker).draft(export, marker or sample_marker(export.bug, tracker.name)).with_(**changes)
 
 
-def sample_comment(tracker: Tracker[Any], markdown: str = "Still there in *today's* build.") -> Body:
-    """Return `markdown` as a comment in the tracker's markup."""
-    from bridge.mapping import Mapper  # noqa: PLC0415 - as above
+def sample_comment(tracker: Tracker[Any], text: str = "Still there in *today's* build.") -> Body:
+    """Return what a tester wrote as a comment in the tracker's markup."""
+    from bridge.mapping import Mapper, quote  # noqa: PLC0415 - as above
 
-    return Mapper(type(tracker), tracker.settings).comment(markdown)
+    return Mapper(tracker).comment(quote(text))
