@@ -1,0 +1,82 @@
+"""Bodies that fit: cut on the tree, before rendering, so that no mark, link, fence or escape is ever cut open."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bridge.mapping.renderer import Renderer
+from bridge.mapping.text import measure, shorten
+from bridge.mapping.tree import Node, tidy
+from bridge.model import Body, Json
+from bridge.tracker import Unit
+
+_WHOLE = ("code", "link", "image", "marker", "rule", "line_break")
+
+
+def fit(
+    blocks: Sequence[Node],
+    end: Sequence[Node],
+    note: Sequence[Node],
+    *,
+    renderer: Renderer[object],
+    limit: int | None,
+    unit: Unit,
+) -> Body:
+    """Return `blocks` and `end` as a body of at most `limit` units.
+
+    Args:
+        blocks: What is cut where it does not fit.
+        end: What is always kept, even where it alone is too long: footer and marker.
+        note: Said between them when something was cut.
+        renderer: The markup's.
+        limit: Longest content in `unit`s; None for any length.
+        unit: What the tracker counts.
+    """
+    content = renderer.document([*blocks, *end])
+    size = length(content, unit)
+    if limit is None or size <= limit:
+        return Body(renderer.markup, content)
+    kept, budget = renderer.document([*note, *end]), weight(blocks)
+    if length(kept, unit) > limit:
+        kept = renderer.document(end)
+    low, high = 0, budget
+    while low < high:
+        middle = (low + high + 1) // 2
+        attempt = renderer.document([*tidy(keep(blocks, middle)), *note, *end])
+        if length(attempt, unit) <= limit:
+            low, kept = middle, attempt
+        else:
+            high = middle - 1
+    return Body(renderer.markup, kept, (f"cut from {size} to {length(kept, unit)} {unit}",))
+
+
+def length(content: Json, unit: Unit) -> int:
+    """Return the length of a body's content; of a document tree that of its shortest JSON."""
+    if not isinstance(content, str):
+        content = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return measure(content, unit)
+
+
+def weight(nodes: Sequence[Node]) -> int:
+    """Return how much there is to keep: each node, and each character of its text."""
+    return sum(1 + len(node.text) + weight(node.children) for node in nodes)
+
+
+def keep(nodes: Sequence[Node], budget: int) -> list[Node]:
+    """Return the first nodes that weigh at most `budget`, the last one shortened; links and code stay whole."""
+    kept: list[Node] = []
+    for node in nodes:
+        size = weight([node])
+        if size <= budget:
+            kept.append(node)
+            budget -= size
+            continue
+        if budget > 1 and node.kind not in _WHOLE:
+            inside = keep(node.children, budget - 1)
+            text = shorten(node.text, budget - 1)
+            if inside or text:
+                kept.append(replace(node, children=tuple(inside), text=text))
+        break
+    return kept
