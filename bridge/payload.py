@@ -1,7 +1,7 @@
 """test IO's export JSON to the model. The only file that knows their field names.
 
-Documented at https://guides.test.io/docs/api/connections; where that is silent, be liberal: ids as text, steps as one
-text, nulls and missing parts are all taken in. What cannot be understood is named by JSON pointer (RFC 6901).
+Documented at https://guides.test.io/docs/api/connections; where that is silent, be liberal: ids as text, steps as
+one text, nulls and missing parts are all taken in. What cannot be understood is named by JSON pointer (RFC 6901).
 """
 
 from __future__ import annotations
@@ -205,6 +205,16 @@ def read_export(document: Json, *, id: str, connection: str, received_at: dateti
     )
 
 
+def read_kept(export_id: str, connection: str, received_at: datetime, body: bytes) -> Export:
+    """Return the export that a kept body is.
+
+    Raises:
+        NotJson: It is none.
+        PayloadError: It cannot be read by this program.
+    """
+    return read_export(parse(body), id=export_id, connection=connection, received_at=received_at)
+
+
 def identity(connection: str, bug_id: int, exported_at: datetime | None, body: bytes) -> str:
     """Return what makes two exports the same: connection, bug and `exported_at`, or else the body's hash."""
     moment = exported_at.isoformat() if exported_at else hashlib.sha256(body).hexdigest()
@@ -289,3 +299,8 @@ def _steps_of(text: str) -> tuple[str, ...]:
         else:
             steps[-1] += f"\n{line}"
     return tuple(step.strip() for step in steps if step.strip())
+
+
+def dump(document: Json) -> bytes:
+    """Return a document as JSON in UTF-8; lone surrogates stay escaped."""
+    return json.dumps(document).encode()

@@ -1,11 +1,11 @@
 """The store: exports, deliveries, attempts, issues and follow-ups, in SQLite."""
 
+from bridge.routing import Destination
 from bridge.store.records import (
     Batch,
     Claim,
     Claimed,
     ClaimedFollowup,
-    Destination,
     Effect,
     ExportState,
     Followup,

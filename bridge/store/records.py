@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from bridge.errors import Problem, TrackerError
 from bridge.model import Attachment, Issue
+from bridge.routing import Destination
 
 
 class ExportState(enum.StrEnum):
@@ -34,16 +35,6 @@ class Followup(enum.StrEnum):
 
     COMPLETE = "complete"
     ATTACH = "attach"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Destination:
-    """A tracker that an export goes to, by which route, and what a re-export does there."""
-
-    tracker: str
-    route: str = ""
-    on_reexport: str = "comment"
-    update_fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,264 @@
+"""One attempt of one delivery: look when in doubt, create or follow the re-export policy, and say how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from bridge.clock import Clock
+from bridge.dispatch.decide import decide
+from bridge.dispatch.tracking import Tracking
+from bridge.errors import Gone, InDoubt, Rejected, TrackerError, Unavailable
+from bridge.mapping import describe_changes
+from bridge.model import EVERYTHING, Attachment, Bug, Draft, Export, Issue, Marker
+from bridge.payload import NotJson, PayloadError, read_kept
+from bridge.store import Claimed, Effect, Followup, Outcome, State, Store
+from bridge.store.reading import export_body
+
+Prepare = Callable[[Draft, Bug, str], Draft]
+
+
+@dataclass(slots=True)
+class Delivering:
+    """One attempt under way.
+
+    Attributes:
+        doubt_since: When a create may have been sent; None for no doubt. What a crash at this moment would leave.
+        creating: Whether a create is being sent right now.
+    """
+
+    claimed: Claimed
+    tracking: Tracking
+    store: Store
+    clock: Clock
+    random: Callable[[], float]
+    prepare: Prepare
+    owner: str
+    doubt_since: datetime | None = None
+    creating: bool = False
+
+    async def run(self) -> Outcome:
+        """Make the attempt. Never raises but for cancellation, where it says what to write down instead."""
+        self.doubt_since = self.claimed.doubt_since
+        try:
+            return await self._attempt()
+        except asyncio.CancelledError:
+            raise
+        except TrackerError as error:
+            return self._failed(error)
+        except Exception as error:  # noqa: BLE001 - a plugin's bug must not lose the delivery
+            return self._failed(self._of_the_plugin(error))
+
+    def given_back(self) -> Outcome:
+        """Return the outcome of an attempt that was cancelled: unspent, in doubt when a create was under way."""
+        now = self.clock.now()
+        return self._outcome(State.PENDING, next_at=now, spent=False, doubt_since=self.doubt_since)
+
+    async def _attempt(self) -> Outcome:
+        export = self._read()
+        known = self.claimed.known
+        if known is None or self.claimed.on_reexport == "new":
+            return await self._make(export)
+        if await self._is_superseded(export):
+            return self._delivered(known.issue, "superseded", followups=False)
+        if self.claimed.on_reexport == "ignore":
+            return self._delivered(known.issue, "ignored", followups=False)
+        return await self._tell_again(export, known.issue)
+
+    def _read(self) -> Export:
+        claimed = self.claimed
+        try:
+            return read_kept(claimed.export_id, claimed.connection, claimed.received_at, claimed.body)
+        except (NotJson, PayloadError) as error:
+            raise Rejected(f"the kept export cannot be read: {error}") from None
+
+    # making the issue
+
+    async def _make(self, export: Export) -> Outcome:
+        tracker, marker = self.tracking.tracker, self._marker()
+        if self.doubt_since is not None and not tracker.enforces_marker:
+            found = await self._look(marker)
+            if isinstance(found, Outcome):
+                return found
+            if found is not None:
+                return self._delivered(found, "found", bug=export.bug)
+        draft = self._draft(export, marker)
+        issue = await self._create(draft)
+        warnings = (*draft.warnings, *draft.body.lost, *issue.warnings)
+        return self._delivered(issue, "created", bug=export.bug, warnings=warnings)
+
+    async def _look(self, marker: Marker) -> Issue | Outcome | None:
+        """Look whether an earlier attempt made it. A miss counts only once the tracker's index has settled."""
+        tracker = self.tracking.tracker
+        assert self.doubt_since is not None
+        if not tracker.can("find"):
+            error = Rejected(
+                f"an earlier attempt may have made the issue, and {tracker.label} cannot be searched for it: "
+                f"look for {marker.text} there; if it is missing, replay this delivery"
+            )
+            return self._outcome(State.DEAD, error=error, doubt_since=self.doubt_since)
+        found = await tracker.find(marker)
+        settled_at = self.doubt_since + tracker.settle
+        if found is not None:
+            return found
+        if self.clock.now() < settled_at:
+            return self._outcome(
+                State.PENDING,
+                next_at=settled_at,
+                spent=False,
+                doubt_since=self.doubt_since,
+                error=InDoubt(
+                    "an earlier attempt may have made the issue; waiting until a search is sure to show it"
+                ),
+            )
+        return None
+
+    async def _create(self, draft: Draft) -> Issue:
+        now = self.clock.now()
+        if self.doubt_since is not None:  # the doubt that the claim wrote down is an older one
+            await self.store.mark_create(self.claimed.export_id, self.tracking.name, now)
+        self.doubt_since, self.creating = now, True
+        try:
+            issue = await self.tracking.tracker.create(draft)
+        except InDoubt:
+            raise
+        except TrackerError:
+            self.doubt_since = None  # a clear answer: nothing was made
+            raise
+        finally:
+            self.creating = False
+        if not issue.id or not issue.key:
+            raise InDoubt("the tracker answered without the new issue's id")
+        self.doubt_since = None
+        return issue
+
+    # a bug that has an issue already
+
+    async def _is_superseded(self, export: Export) -> bool:
+        """Whether the issue has heard of a later export of this bug: an older one must not undo that."""
+        told = await self._told()
+        return bool(told and told.exported_at and export.exported_at and told.exported_at > export.exported_at)
+
+    async def _told(self) -> Export | None:
+        assert self.claimed.known is not None
+        row = await self.store.read(export_body, self.claimed.known.export_id)
+        if row is None:
+            return None
+        received = datetime.fromtimestamp(row["received_at"], self.claimed.claimed_at.tzinfo)
+        try:
+            return read_kept(row["id"], row["connection"], received, row["body"])
+        except (NotJson, PayloadError):
+            return None
+
+    async def _tell_again(self, export: Export, issue: Issue) -> Outcome:
+        tracker = self.tracking.tracker
+        told = await self._told()
+        words = describe_changes(told.bug if told else export.bug, export.bug)
+        action: Literal["commented", "updated", "recorded"] = "recorded"
+        warnings: tuple[str, ...] = ()
+        if self.claimed.on_reexport == "update" and tracker.can("update"):
+            draft = self._draft(export, self._marker(), only=EVERYTHING & set(self.claimed.update_fields))
+            updated = await tracker.update(issue, draft)
+            issue, warnings = replace(updated, warnings=()), (*draft.warnings, *draft.body.lost, *updated.warnings)
+            words += f"\n\nSet anew from the export: {', '.join(sorted(draft.only))}."
+            action = "updated"
+        if tracker.can("comment"):
+            body = self.tracking.mapper.comment(words)
+            await tracker.comment(issue, body)
+            action = action if action == "updated" else "commented"
+            warnings += body.lost
+        return self._delivered(issue, action, bug=export.bug, warnings=warnings)
+
+    # pieces
+
+    def _marker(self) -> Marker:
+        claimed = self.claimed
+        return Marker.of(
+            claimed.bug_id, claimed.first_attempt_at, tracker=self.tracking.name, suffix=claimed.marker_suffix
+        )
+
+    def _draft(self, export: Export, marker: Marker, *, only: frozenset[str] = EVERYTHING) -> Draft:
+        text = self.tracking.text.get(export.connection, "markdown")
+        draft = self.tracking.mapper.draft(export, marker, text=text, only=only)
+        return self.prepare(draft, export.bug, self.tracking.name)
+
+    def _of_the_plugin(self, error: Exception) -> TrackerError:
+        """Return what a bug in a plugin (or in a template) means: in doubt when a create was under way."""
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{place.name}, line {place.lineno} of {Path(place.filename).name}"
+        words = f"{type(error).__name__}: {error} (in {where})"
+        kind = InDoubt if self.doubt_since is not None else Unavailable
+        return kind(
+            self.tracking.tracker.tools.redact(f"the tracker type {self.tracking.tracker.type} failed: {words}")
+        )
+
+    def _failed(self, error: TrackerError) -> Outcome:
+        claimed, now = self.claimed, self.clock.now()
+        settings = self.tracking.tracker.settings.retry
+        decision = decide(error, settings, claimed.attempt, now, self.random, self.tracking.account)
+        gone = isinstance(error, Gone) and claimed.known is not None
+        if gone:
+            assert claimed.known is not None
+            lost = f"the earlier issue {claimed.known.issue.key} was gone from the tracker, so a new one was made"
+            warnings: tuple[str, ...] = (*claimed.warnings, lost)
+        else:
+            warnings = claimed.warnings
+        if isinstance(error, Gone) and not gone:
+            decision = replace(decision, state=State.DEAD, next_at=None)
+        return self._outcome(
+            decision.state,
+            next_at=decision.next_at,
+            spent=decision.spent,
+            doubt_since=self.doubt_since,
+            error=error,
+            effect=decision.effect,
+            warnings=warnings,
+            forget_issue=gone,
+            marker_suffix=claimed.export_id if gone else None,
+        )
+
+    def _delivered(
+        self,
+        issue: Issue,
+        action: str,
+        *,
+        bug: Bug | None = None,
+        warnings: tuple[str, ...] = (),
+        followups: bool = True,
+    ) -> Outcome:
+        return self._outcome(
+            State.DELIVERED,
+            action=action,
+            issue=issue,
+            warnings=tuple(dict.fromkeys((*self.claimed.warnings, *warnings))),
+            followups=self._followups(action, bug) if followups and bug else (),
+            effect=Effect(succeeded=True),
+        )
+
+    def _followups(self, action: str, bug: Bug) -> tuple[tuple[Followup, Attachment], ...]:
+        tracker = self.tracking.tracker
+        steps = []
+        if action in {"created", "found"} and tracker.can("complete"):
+            steps.append((Followup.COMPLETE, Attachment(url="")))
+        if tracker.settings.attachments == "upload" and tracker.can("attach"):
+            steps += [(Followup.ATTACH, attachment) for attachment in bug.attachments]
+        return tuple(steps)
+
+    def _outcome(self, state: State, **values: object) -> Outcome:
+        claimed = self.claimed
+        values.setdefault("warnings", claimed.warnings)
+        return Outcome(
+            export_id=claimed.export_id,
+            tracker=claimed.tracker,
+            bug_id=claimed.bug_id,
+            owner=self.owner,
+            claimed_at=claimed.claimed_at,
+            ended_at=self.clock.now(),
+            state=state,
+            **values,  # type: ignore[arg-type]
+        )

@@ -1,0 +1,94 @@
+"""Runs a lane for each tracker, keeps the leases alive, and notices when the clock was set back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import timedelta
+
+import structlog
+
+from bridge.dispatch.lane import LEASE, Lane, Work
+from bridge.dispatch.tracking import Tracking
+from bridge.errors import StoreError
+
+HEARTBEAT = timedelta(seconds=15)
+JUMP = timedelta(seconds=5)
+"""A clock that went back further than this was set back."""
+
+
+class Dispatcher:
+    """Delivers what is in the store.
+
+    Args:
+        work: What every lane needs.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._lanes: dict[str, Lane] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._heartbeat: asyncio.Task[None] | None = None
+        self._log = structlog.get_logger("bridge.dispatch")
+
+    @property
+    def trackings(self) -> dict[str, Tracking]:
+        """The trackers it works for, by name."""
+        return {name: lane.tracking for name, lane in self._lanes.items()}
+
+    async def start(self, trackings: Iterable[Tracking]) -> None:
+        """Take back what an earlier process left behind, and begin.
+
+        Raises:
+            StoreError: The store does not answer.
+        """
+        lost = await self._work.store.recover(now=self._work.clock.now(), everything=True)
+        if lost:
+            self._log.warning("deliveries of an interrupted run are taken up again, in doubt", deliveries=lost)
+        self._begin(trackings)
+        self._heartbeat = asyncio.create_task(self._beat())
+
+    def wake(self, trackers: Iterable[str] | None = None) -> None:
+        """There may be work for these trackers (None: for all)."""
+        for name in self._lanes if trackers is None else trackers:
+            if name in self._lanes:
+                self._lanes[name].wake()
+
+    async def replace(self, trackings: Iterable[Tracking], grace: timedelta) -> None:
+        """Go on with other trackers (a new configuration), once what is under way has ended."""
+        await self._end(grace)
+        self._begin(trackings)
+
+    async def stop(self, grace: timedelta) -> None:
+        """Let what is under way end within `grace`, give back the rest."""
+        await self._end(grace)
+        if self._heartbeat is not None:
+            self._heartbeat.cancel()
+            await asyncio.gather(self._heartbeat, return_exceptions=True)
+
+    def _begin(self, trackings: Iterable[Tracking]) -> None:
+        self._lanes = {tracking.name: Lane(tracking, self._work) for tracking in trackings}
+        self._tasks = [asyncio.create_task(lane.run()) for lane in self._lanes.values()]
+
+    async def _end(self, grace: timedelta) -> None:
+        await asyncio.gather(*(lane.stop(grace) for lane in self._lanes.values()))
+        await asyncio.gather(*self._tasks)
+
+    async def _beat(self) -> None:
+        """Keep our leases alive, and bring waiting moments nearer when the clock was set back."""
+        clock = self._work.clock
+        wall, steady = clock.now(), clock.monotonic()
+        while True:
+            await asyncio.sleep(HEARTBEAT.total_seconds())
+            now, ticked = clock.now(), clock.monotonic()
+            back = wall + timedelta(seconds=ticked - steady) - now
+            wall, steady = now, ticked
+            try:
+                if back > JUMP:
+                    self._log.warning("the clock was set back; waiting moments are brought nearer", by=str(back))
+                    await self._work.store.shift(back, now)
+                if abs(back) > JUMP:
+                    self.wake()
+                await self._work.store.heartbeat(self._work.owner, now + LEASE)
+            except StoreError as error:
+                self._log.error("the store does not take a heartbeat", error=str(error))

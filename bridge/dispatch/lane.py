@@ -1,0 +1,258 @@
+"""The work of one tracker: claims as many deliveries as there are free slots, and no tracker waits for another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from bridge.attachments import Downloader
+from bridge.clock import Clock
+from bridge.dispatch.delivery import Delivering, Prepare
+from bridge.dispatch.steps import FollowingUp
+from bridge.dispatch.tracking import Tracking
+from bridge.errors import StoreError, TrackerError
+from bridge.store import Batch, Claim, Claimed, ClaimedFollowup, FollowupOutcome, Outcome, State, Store
+from bridge.tracker import TrackerSettings
+
+LEASE = timedelta(seconds=60)
+POLL = timedelta(seconds=30)
+"""A net only: everything that makes work wakes the lane."""
+RECHECK_FIRST, RECHECK_LONGEST = timedelta(minutes=1), timedelta(hours=1)
+_STORE_PAUSE = 1.0  # seconds before asking a store again that failed
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What every lane needs to do its work.
+
+    Attributes:
+        owner: Name of this process in leases.
+        random: Returns a number from 0 up to 1.
+        prepare: The `bridge_prepare` hooks.
+        tell: Tells plugins what happened: hook name and its arguments.
+    """
+
+    store: Store
+    downloader: Downloader
+    clock: Clock
+    random: Callable[[], float]
+    owner: str
+    prepare: Prepare
+    tell: Callable[[str, dict[str, Any]], None]
+
+
+class Lane:
+    """One tracker's loop and its attempts under way."""
+
+    def __init__(self, tracking: Tracking, work: Work) -> None:
+        self.tracking = tracking
+        self._work = work
+        self._running: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._paused = ""
+        self._recheck = RECHECK_FIRST
+        self._recheck_at: datetime | None = None
+        self._tokens, self._refilled = 1.0, work.clock.monotonic()
+        self._log = structlog.get_logger("bridge.dispatch").bind(tracker=tracking.name)
+
+    def wake(self) -> None:
+        """There may be work."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until `stop`."""
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                batch = await self._claim()
+            except StoreError as error:
+                self._log.error("the store does not hand out work", error=str(error))
+                await self._sleep(_STORE_PAUSE)
+                continue
+            for claimed in batch.deliveries:
+                self._start(self._deliver(claimed))
+            for step in batch.followups:
+                self._start(self._follow_up(step))
+            await self._sleep(await self._seconds_until_next(batch))
+
+    async def stop(self, grace: timedelta) -> None:
+        """Start nothing more; let what is under way end within `grace`, and give the rest back."""
+        self._stopping = True
+        self._wake.set()
+        if self._running:
+            await asyncio.wait(self._running, timeout=grace.total_seconds())
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await self.tracking.tracker.close()
+
+    # asking for work
+
+    async def _claim(self) -> Batch:
+        free = min(self.tracking.tracker.settings.concurrency - len(self._running), self._allowed())
+        if free < 1:
+            return Batch()
+        batch = await self._work.store.claim(
+            Claim(
+                tracker=self.tracking.name,
+                owner=self._work.owner,
+                limit=free,
+                now=self._work.clock.now(),
+                lease=LEASE,
+                circuit_after=self.tracking.tracker.settings.retry.circuit_after,
+            )
+        )
+        self._tokens -= len(batch.deliveries) + len(batch.followups)
+        return batch
+
+    def _allowed(self) -> int:
+        """Return how many attempts the configured rate lets start now (a token bucket of one second)."""
+        settings: TrackerSettings = self.tracking.tracker.settings
+        rate = settings.rate
+        if rate is None:
+            return settings.concurrency
+        now = self._work.clock.monotonic()
+        most = max(1.0, 1.0 / rate.interval)
+        self._tokens = min(most, self._tokens + (now - self._refilled) / rate.interval)
+        self._refilled = now
+        return int(self._tokens)
+
+    async def _seconds_until_next(self, batch: Batch) -> float:
+        if batch.paused:
+            return await self._while_paused(batch)
+        self._paused, self._recheck, self._recheck_at = "", RECHECK_FIRST, None
+        waits = [_seconds(POLL)]
+        if batch.next_at is not None:
+            waits.append((batch.next_at - self._work.clock.now()).total_seconds())
+        rate = self.tracking.tracker.settings.rate
+        if rate is not None and self._tokens < 1:
+            waits.append(rate.interval * (1 - self._tokens))
+        return max(0.0, min(waits))
+
+    async def _sleep(self, seconds: float) -> None:
+        if self._stopping:
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    # a paused tracker
+
+    async def _while_paused(self, batch: Batch) -> float:
+        """Say so once. One that the bridge itself paused is looked at again now and then, at growing distances."""
+        now = self._work.clock.now()
+        if batch.paused != self._paused:
+            self._paused, self._recheck_at = batch.paused, now + self._recheck
+            self._log.warning("tracker paused", reason=batch.paused, by=batch.paused_by)
+            self._work.tell("bridge_tracker_paused", {"tracker": self.tracking.name, "reason": batch.paused})
+        if batch.paused_by != "bridge" or self._recheck_at is None:
+            return _seconds(POLL)
+        if now < self._recheck_at:
+            return (self._recheck_at - now).total_seconds()
+        self._recheck = min(self._recheck * 2, RECHECK_LONGEST)
+        self._recheck_at = now + self._recheck
+        if not await self._is_well():
+            return _seconds(self._recheck)
+        await self._work.store.resume(self.tracking.name)
+        self._log.info("tracker resumed", reason="its check is good again")
+        return 0.0
+
+    async def _is_well(self) -> bool:
+        try:
+            return (await self.tracking.tracker.check()).ok
+        except TrackerError:
+            return False
+        except Exception as error:  # noqa: BLE001 - a plugin's bug is no reason to resume
+            self._log.error("the check failed", error=f"{type(error).__name__}: {error}")
+            return False
+
+    # attempts
+
+    def _start(self, attempt: Any) -> None:
+        task = asyncio.get_running_loop().create_task(attempt)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._log.error("an attempt broke", error=repr(task.exception()))
+        self._wake.set()
+
+    async def _deliver(self, claimed: Claimed) -> None:
+        work = self._work
+        attempt = Delivering(claimed, self.tracking, work.store, work.clock, work.random, work.prepare, work.owner)
+        try:
+            outcome = await attempt.run()
+        except asyncio.CancelledError:
+            await self._write_down(work.store.record, attempt.given_back())
+            raise
+        await self._write_down(work.store.record, outcome)
+        self._say(claimed, outcome)
+
+    async def _follow_up(self, claimed: ClaimedFollowup) -> None:
+        work = self._work
+        attempt = FollowingUp(claimed, self.tracking, work.downloader, work.clock, work.random, work.owner)
+        try:
+            outcome = await attempt.run()
+        except asyncio.CancelledError:
+            await self._write_down(work.store.record_followup, attempt.given_back())
+            raise
+        await self._write_down(work.store.record_followup, outcome)
+        self._say_step(claimed, outcome)
+
+    async def _write_down(self, record: Callable[[Any], Any], outcome: Outcome | FollowupOutcome) -> None:
+        """Write an outcome down, however long that takes; what never is, is looked for after the next start."""
+        while True:
+            try:
+                if not await asyncio.shield(record(outcome)):
+                    self._log.warning("an outcome came too late: the lease had run out")
+                return
+            except StoreError as error:
+                self._log.error("the store does not take an outcome", error=str(error))
+                if self._stopping:
+                    return
+                await asyncio.sleep(_STORE_PAUSE)
+
+    def _say(self, claimed: Claimed, outcome: Outcome) -> None:
+        log = self._log.bind(export=claimed.export_id, bug=claimed.bug_id, attempt=claimed.attempt)
+        told = {"export_id": claimed.export_id, "tracker": claimed.tracker, "bug_id": claimed.bug_id}
+        if outcome.state is State.DELIVERED:
+            assert outcome.issue is not None
+            log.info("delivered", action=outcome.action, issue=outcome.issue.key, url=outcome.issue.url)
+            for warning in outcome.warnings:
+                log.warning("delivered, but", warning=warning)
+            self._work.tell("bridge_delivered", told | {"issue": outcome.issue, "action": outcome.action})
+        elif outcome.state is State.DEAD:
+            log.error(
+                "dead: needs a person", error=str(outcome.error), hint=f"replay {claimed.export_id} when mended"
+            )
+            self._work.tell("bridge_dead", told | {"error": outcome.error})
+        else:
+            log.warning("again later", error=str(outcome.error), next_at=str(outcome.next_at), spent=outcome.spent)
+            failed = told | {"error": outcome.error, "attempt": claimed.attempt}
+            self._work.tell("bridge_attempt_failed", failed)
+
+    def _say_step(self, claimed: ClaimedFollowup, outcome: FollowupOutcome) -> None:
+        log = self._log.bind(
+            export=claimed.export_id, bug=claimed.bug_id, attempt=claimed.attempt, issue=claimed.issue.key
+        )
+        what = claimed.attachment.url or claimed.kind.value
+        if outcome.state is State.DELIVERED:
+            log.info("followed up", step=claimed.kind.value, what=what)
+        elif outcome.state is State.DEAD:
+            log.error("follow-up dead: needs a person", step=claimed.kind.value, what=what, error=outcome.error)
+        else:
+            log.warning("follow-up again later", step=claimed.kind.value, what=what, error=outcome.error)
+
+
+def _seconds(value: timedelta) -> float:
+    return value.total_seconds()

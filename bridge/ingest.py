@@ -1,0 +1,222 @@
+"""The first half of the way of an export: authenticated, read, routed and written down before anybody says 2xx."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+
+import structlog
+
+from bridge import payload
+from bridge.clock import Clock
+from bridge.config import Config, ConnectionSettings
+from bridge.errors import BridgeError, Problem
+from bridge.ids import new_id
+from bridge.model import Export, Json
+from bridge.routing import Router
+from bridge.secrets import Secret
+from bridge.store import ExportState, NewExport, Receipt, Store
+
+SIGNATURE_AGE = timedelta(minutes=5)
+"""How old a signed request may be (Standard Webhooks: "a few minutes")."""
+
+
+class Unusable(BridgeError):
+    """An authenticated request that cannot be used. Its body is kept as `rejected`.
+
+    Args:
+        problems: What is wrong, by JSON pointer.
+        export_id: Under which id the body is kept.
+        is_json: Whether the body was JSON at all.
+    """
+
+    def __init__(self, problems: Iterable[Problem], *, export_id: str, is_json: bool) -> None:
+        self.problems = tuple(problems)
+        self.export_id = export_id
+        self.is_json = is_json
+        super().__init__("; ".join(str(problem) for problem in self.problems))
+
+
+class Ingest:
+    """Takes exports in.
+
+    Args:
+        config: The configuration; `replace` takes over another one.
+        router: Decides where exports go.
+        store: Where they are written down.
+        clock: The time.
+        accepted: Told after each commit that made deliveries.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        router: Router,
+        store: Store,
+        clock: Clock,
+        accepted: Callable[[Export, Receipt], None] = lambda _export, _receipt: None,
+    ) -> None:
+        self._config, self._router = config, router
+        self._store, self._clock = store, clock
+        self._accepted = accepted
+        self._log = structlog.get_logger("bridge.ingest")
+
+    def replace(self, config: Config, router: Router) -> None:
+        """Take over another configuration for every export from now on."""
+        self._config, self._router = config, router
+
+    def authenticate(self, connection: str, secrets: Iterable[str]) -> bool:
+        """Whether one of `secrets` is the connection's. Takes as long for a connection that does not exist."""
+        settings = self._config.connections.get(connection)
+        valid = [known for known in _secrets_of(settings) if known] or [b"\0"]
+        given = [secret.encode() for secret in secrets]
+        return any([hmac.compare_digest(known, one) for known in valid for one in given]) and settings is not None  # noqa: C419 - all are compared, so that time tells nothing
+
+    def is_signed(self, connection: str, headers: Mapping[str, str], body: bytes) -> bool:
+        """Whether a request carries a valid Standard Webhooks signature of the connection.
+
+        https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+        """
+        settings = self._config.connections.get(connection)
+        secret = settings.signing_secret if settings else None
+        message, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+        if secret is None or not message or not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12:
+            return False
+        if abs(self._clock.now().timestamp() - int(stamp)) > SIGNATURE_AGE.total_seconds():
+            return False
+        key = base64.b64decode(secret.get_secret_value().removeprefix("whsec_"))
+        signed = f"{message}.{stamp}.".encode() + body
+        expected = hmac.new(key, signed, hashlib.sha256).digest()
+        given = [part.partition(",") for part in headers.get("webhook-signature", "").split()]
+        return any(
+            hmac.compare_digest(_decoded(value), expected) for version, _, value in given if version == "v1"
+        )
+
+    def signs(self, connection: str) -> bool:
+        """Whether a signature could authenticate a request to this connection."""
+        settings = self._config.connections.get(connection)
+        return settings is not None and settings.signing_secret is not None
+
+    async def accept(self, connection: str, body: bytes) -> Receipt:
+        """Write an authenticated request down and return what was made of it.
+
+        Raises:
+            Unusable: It cannot be used; its body is kept.
+            StoreError: It could not be written down.
+        """
+        export, new = self._judge(connection, body, new_id(self._clock.now()), self._clock.now())
+        receipt = await self._store.accept(new)
+        self._tell(new, receipt)
+        if export is not None and receipt.trackers and not receipt.duplicate:
+            self._accepted(export, receipt)
+        if new.state is ExportState.REJECTED:
+            raise Unusable(new.problems, export_id=receipt.export, is_json=bool(new.event) or _is_json(body))
+        return receipt
+
+    async def take_again(self, export_id: str, connection: str, body: bytes, received_at: datetime) -> Receipt:
+        """Judge a kept export anew, by today's configuration."""
+        export, new = self._judge(connection, body, export_id, received_at)
+        receipt = await self._store.take_again(new)
+        self._tell(new, receipt)
+        if export is not None and receipt.trackers:
+            self._accepted(export, receipt)
+        return receipt
+
+    def _judge(
+        self, connection: str, body: bytes, export_id: str, received_at: datetime
+    ) -> tuple[Export | None, NewExport]:
+        """Decide what a body is, without touching anything."""
+
+        def kept(
+            state: ExportState, body: bytes, event: str = "", problems: tuple[Problem, ...] = ()
+        ) -> NewExport:
+            return NewExport(
+                id=export_id,
+                connection=connection,
+                state=state,
+                event=event,
+                received_at=received_at,
+                identity=f"{connection}/{state}/{hashlib.sha256(body).hexdigest()}",
+                body=body,
+                problems=problems,
+            )
+
+        try:
+            document = payload.parse(body)
+        except payload.NotJson as error:
+            return None, kept(ExportState.REJECTED, payload.scrub(body), "", (Problem("", str(error)),))
+        document, body = _without_credentials(document, body)
+        event = ""
+        try:
+            event = payload.event_of(document)
+            if event != payload.BUG_EXPORTED:
+                return None, kept(
+                    ExportState.IGNORED, body, event, (Problem("/event", f"unknown event {event!r}"),)
+                )
+            export = payload.read_export(document, id=export_id, connection=connection, received_at=received_at)
+        except payload.PayloadError as error:
+            return None, kept(ExportState.REJECTED, body, event, error.problems)
+        destinations = self._router.destinations(export)
+        return export, NewExport(
+            id=export_id,
+            connection=connection,
+            state=ExportState.ACCEPTED if destinations else ExportState.UNROUTED,
+            event=event,
+            bug_id=export.bug.id,
+            title=export.bug.title[:200],
+            exported_at=export.exported_at,
+            received_at=received_at,
+            identity=payload.identity(connection, export.bug.id, export.exported_at, body),
+            body=body,
+            destinations=destinations,
+        )
+
+    def _tell(self, new: NewExport, receipt: Receipt) -> None:
+        self._log.info(
+            "export " + ("was here before" if receipt.duplicate else receipt.state.value),
+            export=receipt.export,
+            connection=new.connection,
+            bug=new.bug_id,
+            trackers=list(receipt.trackers),
+        )
+
+
+def bearer(authorization: str) -> list[str]:
+    """Return the secrets that an `Authorization` header can mean: Bearer, Token, or Basic's password or user."""
+    scheme, _, value = authorization.strip().partition(" ")
+    value = value.strip()
+    if scheme.lower() in {"bearer", "token"} and value:
+        return [value.removeprefix("token=").strip('"')]
+    if scheme.lower() == "basic":
+        user, colon, password = _decoded(value).decode("utf-8", "replace").partition(":")
+        return [secret for secret in ((password or user) if colon else user,) if secret]
+    return []
+
+
+def _secrets_of(settings: ConnectionSettings | None) -> list[bytes]:
+    values: list[Secret | None] = [settings.secret, settings.previous_secret] if settings else []
+    return [value.get_secret_value().encode() for value in values if value is not None]
+
+
+def _decoded(value: str) -> bytes:
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _without_credentials(document: Json, body: bytes) -> tuple[Json, bytes]:
+    kept, dropped = payload.without_credentials(document)
+    return (kept, payload.dump(kept)) if dropped else (document, body)
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        payload.parse(body)
+    except payload.NotJson:
+        return False
+    return True
