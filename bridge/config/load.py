@@ -37,7 +37,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "plugins": PluginSettings,
 }
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
-_BAD_NAME = "a name has only small letters, digits and hyphens, and does not begin with a hyphen"
+_BAD_NAME = "a name may have only small letters, digits and, inside, hyphens"
 
 
 def load_config(

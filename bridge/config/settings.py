@@ -70,7 +70,7 @@ def _address(value: str) -> str:
 
 def _host(value: str) -> str:
     if not re.fullmatch(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f:.]+", value.lower()):
-        raise ValueError('must be a host like "files.test.io" or "*.test.io", without scheme, port or path')
+        raise ValueError('must be a host like "files.test.io" or "*.test.io"')
     return value.lower()
 
 
