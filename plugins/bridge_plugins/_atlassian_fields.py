@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bridge import Draft, Json, Rejected
+from bridge import Draft, Json, Markup, Rejected
+from bridge.mapping import quote, render
 
 PROPERTY = "testio.bug"
 """The entity property that holds test IO's ids and the marker's UUID; people do not see it."""
@@ -29,11 +30,11 @@ class Dialect:
     """How the two Jiras differ in values.
 
     Attributes:
-        rich_text: Makes literal text into what fields with rich text hold.
+        markup: What fields with rich text hold.
         person: The key under which a user is named: `accountId` or `name`.
     """
 
-    rich_text: Callable[[str], Json]
+    markup: Markup
     person: Literal["accountId", "name"]
 
 
@@ -273,7 +274,7 @@ def shaped(one: Field, value: Json, form: Form) -> Json:
     if one.kind == "option-with-child":
         return _cascading(value)
     if one.is_rich_text:
-        return form.dialect.rich_text(str(value))
+        return render(quote(str(value)), form.dialect.markup, text="plain").content
     return _item(one, one.kind, value, form)
 
 

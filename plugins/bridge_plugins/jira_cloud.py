@@ -6,7 +6,6 @@ Through the `jira` package 3.10. Last verified against the vendor's description 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -33,24 +32,6 @@ class Settings(JiraSettings):
     )
 
 
-def document(text: str) -> Json:
-    """Return literal text as an ADF document: a paragraph a block, a hard break a line.
-
-    https://developer.atlassian.com/cloud/jira/platform/apis/document/structure/
-    """
-    clean = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", "", text.replace("\r\n", "\n"))
-    blocks = [block for block in re.split(r"\n\s*\n", clean.strip("\n")) if block]
-    return {"type": "doc", "version": 1, "content": [_paragraph(block) for block in blocks]}
-
-
-def _paragraph(block: str) -> Json:
-    content: list[Json] = []
-    for line in block.splitlines():
-        content += [{"type": "hardBreak"}] if content else []
-        content += [{"type": "text", "text": line}] if line else []
-    return {"type": "paragraph", "content": content}
-
-
 class JiraCloud(JiraTracker[Settings]):
     """One project of a Jira Cloud site."""
 
@@ -61,7 +42,7 @@ class JiraCloud(JiraTracker[Settings]):
     body_limit = 30_000  # Jira's limit is 32 767; what it counts of ADF is not documented
     settle = timedelta(seconds=60)
     api_version = "3"
-    dialect: ClassVar[Dialect] = Dialect(document, "accountId")
+    dialect: ClassVar[Dialect] = Dialect(Markup.ADF, "accountId")
     credential_fix = (
         "check `email` and make a new token at https://id.atlassian.com/manage-profile/security/api-tokens "
         "(tokens end after a year at most); a token with scopes needs the gateway as `url`"

@@ -6,7 +6,6 @@ Through the `jira` package 3.10. Last verified against the vendor's description 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -41,16 +40,6 @@ class Settings(JiraSettings):
         return self
 
 
-def escaped(text: str) -> str:
-    """Return literal text as wiki markup.
-
-    https://jira.atlassian.com/secure/WikiRendererHelpAction.jspa?section=all
-    """
-    text = re.sub(r"([{}\[\]*_^~|!\\])", r"\\\1", text)
-    text = re.sub(r"\?\?", r"\\?\\?", text)
-    return re.sub(r"^(\s*)([-+#]|h[1-6]\.|bq\.)", r"\1\\\2", text, flags=re.MULTILINE)
-
-
 class JiraServer(JiraTracker[Settings]):
     """One project of a self-hosted Jira."""
 
@@ -61,7 +50,7 @@ class JiraServer(JiraTracker[Settings]):
     body_limit = 32_767
     settle = timedelta(seconds=30)
     api_version = "2"
-    dialect: ClassVar[Dialect] = Dialect(escaped, "name")
+    dialect: ClassVar[Dialect] = Dialect(Markup.JIRA_WIKI, "name")
     credential_fix = "make a new token under Profile > Personal Access Tokens, or correct `user` and `password`"
     person_fix = "give the user name (not the e-mail address) of somebody with the right to be assigned issues"
 
