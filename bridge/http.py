@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic
@@ -22,6 +23,7 @@ from bridge.model import Json
 from bridge.tracker import S, Tracker
 
 USER_AGENT = "tracker-bridge"
+_LONGEST_WAIT = timedelta(days=30)  # more is a mistake of the server, and would overflow dates
 _SHOWN = 500  # characters of an answer that is not JSON; enough to recognise a proxy's page
 
 
@@ -60,11 +62,11 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
     """
     value = headers.get("retry-after", "").strip()
     with suppress(ValueError, OverflowError):
-        return timedelta(seconds=max(0.0, float(value)))
+        return min(timedelta(seconds=max(0.0, float(value))), _LONGEST_WAIT)
     with suppress(ValueError, TypeError):
         moment = parsedate_to_datetime(value)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return max(timedelta(0), moment - now)
+        return min(max(timedelta(0), moment - now), _LONGEST_WAIT)
     return None
 
 
@@ -102,6 +104,16 @@ def broken_connection(error: httpx.TransportError, purpose: Purpose) -> TrackerE
     if purpose is Purpose.CREATE:
         return InDoubt(f"sent, but no answer: {words}")
     return Unavailable(f"no answer: {words}")
+
+
+def words_in(data: Json) -> str:
+    """Return what the JSON of a refusal says to a person: its message where it has one, else its beginning."""
+    if isinstance(data, dict):
+        named = (data.get(name) for name in ("message", "error_description", "detail", "error", "title"))
+        message = next((words for words in named if isinstance(words, str) and words), "")
+        if message:
+            return message
+    return json.dumps(data, ensure_ascii=False)[:_SHOWN] if data else ""
 
 
 def fingerprint(*parts: str) -> str:
@@ -190,7 +202,8 @@ class HttpTracker(Tracker[S], Generic[S]):
         """
         if 200 <= answer.status < 300 and not (data is None and answer.message):
             return None
-        return error_for(answer, purpose, self.tools.clock.now())
+        told = replace(answer, message=answer.message or words_in(data))
+        return error_for(told, purpose, self.tools.clock.now())
 
     @property
     def client(self) -> httpx.AsyncClient:

@@ -1,0 +1,322 @@
+"""What an answer means, what a broken connection means, and the base of trackers that speak HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from bridge import (
+    Answer,
+    Draft,
+    Gone,
+    HttpTracker,
+    InDoubt,
+    Issue,
+    Json,
+    Markup,
+    NotAllowed,
+    Purpose,
+    RateLimited,
+    Rejected,
+    Report,
+    Tools,
+    TrackerError,
+    TrackerSettings,
+    Unavailable,
+    error_for,
+    fingerprint,
+)
+from bridge.http import broken_connection, retry_after, words_in
+from bridge.secrets import Redactor
+from bridge.testing import FakeClock, FakeServer, Fault, FaultKind, Reply, Request, When
+
+NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+LOOK, CREATE, ISSUE = Purpose.LOOK, Purpose.CREATE, Purpose.ISSUE
+SECRET = "very/secret"
+
+
+class Server(FakeServer):
+    """Answers everything with `reply`."""
+
+    reply = Reply(json={"id": 7})
+
+    def respond(self, request: Request) -> Reply:
+        return self.reply
+
+    def is_create(self, request: Request) -> bool:
+        return request.method == "POST"
+
+
+class Plain(HttpTracker[TrackerSettings]):
+    type, label, settings_type, markup = "plain", "Plain", TrackerSettings, Markup.GFM
+    url = ""
+
+    @property
+    def base_url(self) -> str:
+        return self.url
+
+    def headers(self) -> Mapping[str, str]:
+        return {"X-Key": SECRET}
+
+    async def check(self) -> Report:
+        return Report()
+
+    async def create(self, draft: Draft) -> Issue:
+        raise NotImplementedError
+
+
+class Dialect(Plain):
+    """A tracker that says no with 200."""
+
+    def explain(self, answer: Answer, data: Json, purpose: Purpose) -> TrackerError | None:
+        if data and "errors" in data:
+            return Rejected("refused", status=answer.status, fields=data["errors"])
+        return super().explain(answer, data, purpose)
+
+
+def talk(server: Server, work: Callable[[Plain], Awaitable[Any]], kind: type[Plain] = Plain) -> Any:
+    """Let `work` use a tracker that talks to `server`."""
+
+    async def run() -> Any:
+        tools = Tools(FakeClock(), Redactor([SECRET]))
+        tracker = kind("plain", TrackerSettings(type="plain", timeout=timedelta(seconds=0.3)), tools)
+        tracker.url = server.url
+        try:
+            return await work(tracker)
+        finally:
+            await tracker.close()
+
+    return asyncio.run(run())
+
+
+def failure(
+    server: Server, method: str = "GET", purpose: Purpose = LOOK, kind: type[Plain] = Plain
+) -> TrackerError:
+    """The error that a call ends with."""
+    with pytest.raises(TrackerError) as caught:
+        talk(server, lambda tracker: tracker.call(method, "/x", purpose=purpose), kind)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("status", "look", "create", "issue"),
+    [
+        (400, Rejected, Rejected, Rejected),
+        (401, NotAllowed, NotAllowed, NotAllowed),
+        (403, NotAllowed, NotAllowed, NotAllowed),
+        (404, Rejected, Rejected, Gone),
+        (407, NotAllowed, NotAllowed, NotAllowed),
+        (408, Unavailable, InDoubt, Unavailable),
+        (409, Rejected, Rejected, Rejected),
+        (410, Rejected, Rejected, Gone),
+        (413, Rejected, Rejected, Rejected),
+        (422, Rejected, Rejected, Rejected),
+        (429, RateLimited, RateLimited, RateLimited),
+        (500, Unavailable, InDoubt, Unavailable),
+        (502, Unavailable, InDoubt, Unavailable),
+        (503, Unavailable, InDoubt, Unavailable),
+        (504, Unavailable, InDoubt, Unavailable),
+        (302, Rejected, Rejected, Rejected),
+        (200, Unavailable, InDoubt, Unavailable),
+    ],
+)
+def test_a_status_means_an_error_for_each_purpose(
+    status: int, look: type[TrackerError], create: type[TrackerError], issue: type[TrackerError]
+) -> None:
+    meant = [type(error_for(Answer(status), purpose, NOW)) for purpose in (LOOK, CREATE, ISSUE)]
+
+    assert meant == [look, create, issue]
+
+
+def test_an_error_tells_the_trackers_words_status_and_fields() -> None:
+    error = error_for(Answer(422, "Validation failed", {"title": "is too long"}), CREATE, NOW)
+
+    assert str(error) == "Validation failed (HTTP 422): title: is too long"
+
+
+def test_a_redirect_says_where_to_without_its_query() -> None:
+    error = error_for(Answer(301, headers={"location": "https://sso.example/login?token=1"}), LOOK, NOW)
+
+    assert str(error) == (
+        "redirected to https://sso.example/login: correct the address in the configuration (HTTP 301)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7),
+        ("0.5", 0.5),
+        ("-3", 0),
+        ("Mon, 05 Jan 2026 09:02:00 GMT", 120),
+        ("Mon, 05 Jan 2026 08:00:00 GMT", 0),
+        ("Mon, 05 Jan 2026 09:02:00 -0000", 120),
+        ("soon", None),
+        ("", None),
+        ("inf", None),
+        ("1e300", None),
+        ("99999999999", 30 * 86400),
+        ("Mon, 05 Jan 9926 09:02:00 GMT", 30 * 86400),
+    ],
+)
+def test_retry_after_is_seconds_or_a_moment(value: str, seconds: float | None) -> None:
+    expected = None if seconds is None else timedelta(seconds=seconds)
+
+    assert retry_after({"retry-after": value}, NOW) == expected
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_an_error_carries_how_long_to_wait(status: int) -> None:
+    error = error_for(Answer(status, headers={"retry-after": "30"}), LOOK, NOW)
+
+    assert error.retry_after == timedelta(seconds=30)
+
+
+@pytest.mark.parametrize(
+    ("error", "in_a_create", "elsewhere"),
+    [
+        (httpx.ConnectError, Unavailable, Unavailable),
+        (httpx.ConnectTimeout, Unavailable, Unavailable),
+        (httpx.PoolTimeout, Unavailable, Unavailable),
+        (httpx.ProxyError, Unavailable, Unavailable),
+        (httpx.WriteError, InDoubt, Unavailable),
+        (httpx.WriteTimeout, InDoubt, Unavailable),
+        (httpx.ReadTimeout, InDoubt, Unavailable),
+        (httpx.ReadError, InDoubt, Unavailable),
+        (httpx.RemoteProtocolError, InDoubt, Unavailable),
+        (httpx.UnsupportedProtocol, Rejected, Rejected),
+        (httpx.LocalProtocolError, Rejected, Rejected),
+    ],
+)
+def test_a_broken_connection_is_in_doubt_only_if_a_create_may_have_been_sent(
+    error: type[httpx.TransportError], in_a_create: type[TrackerError], elsewhere: type[TrackerError]
+) -> None:
+    assert type(broken_connection(error("words"), CREATE)) is in_a_create
+    assert type(broken_connection(error("words"), ISSUE)) is elsewhere
+    assert type(broken_connection(error("words"), LOOK)) is elsewhere
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"message": "no"}, "no"),
+        ({"error": {"code": 3}}, '{"error": {"code": 3}}'),
+        ({"error": "bad_token", "error_description": "The token ended"}, "The token ended"),
+        (["ü"], '["ü"]'),
+        ({}, ""),
+        (None, ""),
+    ],
+)
+def test_the_words_of_a_refusal_are_its_message_or_its_beginning(data: Json, words: str) -> None:
+    assert words_in(data) == words
+
+
+def test_fingerprints_are_equal_for_equal_credentials_only() -> None:
+    assert fingerprint("user", "token") == fingerprint("user", "token")
+    assert fingerprint("user", "token") != fingerprint("usert", "oken")
+    assert "token" not in fingerprint("user", "token")
+
+
+def test_a_call_returns_the_answers_json_and_none_for_no_body() -> None:
+    with Server() as server:
+        assert talk(server, lambda tracker: tracker.call("GET", "/x")) == {"id": 7}
+        server.reply = Reply(204)
+        assert talk(server, lambda tracker: tracker.call("DELETE", "/x")) is None
+
+    assert server.requests[0].headers["x-key"] == SECRET
+    assert server.requests[0].headers["user-agent"] == "tracker-bridge"
+
+
+def test_one_client_serves_for_life_and_another_after_closing() -> None:
+    async def work(tracker: Plain) -> None:
+        first = tracker.client
+        await tracker.call("GET", "/x")
+        assert tracker.client is first
+        await tracker.close()
+        await tracker.call("GET", "/x")
+        assert tracker.client is not first
+
+    with Server() as server:
+        talk(server, work)
+
+
+@pytest.mark.parametrize("purpose", Purpose)
+def test_a_page_instead_of_json_is_never_a_success(purpose: Purpose) -> None:
+    page = Reply(200, body=b"<html>Sign in</html>", headers={"Content-Type": "text/html; charset=utf-8"})
+    with Server() as server:
+        server.reply = page
+        error = failure(server, "POST", purpose)
+
+    assert type(error) is (InDoubt if purpose is CREATE else Unavailable)
+    assert "no JSON (text/html): <html>Sign in</html>" in str(error)
+
+
+def test_an_answer_that_cannot_be_decompressed_is_in_doubt_in_a_create() -> None:
+    broken = Reply(201, body=b"no gzip", headers={"Content-Encoding": "gzip"})
+    with Server() as server:
+        server.reply = broken
+        assert type(failure(server, "POST", CREATE)) is InDoubt
+        assert type(failure(server)) is Unavailable
+
+
+def test_a_compressed_answer_is_read() -> None:
+    with Server() as server:
+        body = gzip.compress(b'{"id": 7}')
+        server.reply = Reply(200, body=body, headers={"Content-Encoding": "gzip"})
+
+        assert talk(server, lambda tracker: tracker.call("GET", "/x")) == {"id": 7}
+
+
+def test_redirects_are_not_followed() -> None:
+    with Server() as server:
+        server.reply = Reply(302, headers={"Location": "/elsewhere"})
+        error = failure(server, "POST", CREATE)
+
+    assert type(error) is Rejected
+    assert len(server.requests) == 1
+
+
+def test_a_tracker_may_read_errors_out_of_a_success() -> None:
+    with Server() as server:
+        server.reply = Reply(200, json={"errors": {"title": f"not {SECRET}"}})
+        error = failure(server, kind=Dialect)
+
+    assert str(error) == "refused (HTTP 200): title: not [secret]"
+
+
+def test_secrets_are_taken_out_of_errors_plain_and_quoted() -> None:
+    with Server() as server:
+        server.reply = Reply(400, json={"message": f"bad key {SECRET} in /x?key=very%2Fsecret"})
+        error = failure(server)
+
+    assert str(error) == "bad key [secret] in /x?key=[secret] (HTTP 400)"
+
+
+@pytest.mark.parametrize("kind", [FaultKind.RESET_BEFORE, FaultKind.HANG_BEFORE, FaultKind.HALF])
+@pytest.mark.parametrize(("purpose", "error"), [(CREATE, InDoubt), (LOOK, Unavailable), (ISSUE, Unavailable)])
+def test_broken_connections_on_a_real_socket(kind: FaultKind, purpose: Purpose, error: type[TrackerError]) -> None:
+    with Server() as server:
+        server.inject(Fault(kind, When.ANY))
+        assert type(failure(server, "POST", purpose)) is error
+
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("data", [None, {}, [], {"issue": {}}, {"issue": None}, {"issue": {"id": ""}}, "text", 7])
+def test_a_created_issue_without_its_id_is_in_doubt(data: Json) -> None:
+    tracker = Plain("plain", TrackerSettings(type="plain"))
+
+    with pytest.raises(InDoubt, match=r"holds no issue\.id"):
+        tracker.created(data, "issue", "id")
+
+
+def test_the_id_of_a_created_issue_is_found_along_its_path() -> None:
+    tracker = Plain("plain", TrackerSettings(type="plain"))
+
+    assert tracker.created({"issues": [{"id": 0}]}, "issues", 0, "id") == 0
