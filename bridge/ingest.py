@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -117,6 +118,24 @@ class Ingest:
             raise Unusable(new.problems, export_id=receipt.export, is_json=bool(new.event) or _is_json(body))
         return receipt
 
+    async def reject(self, connection: str, body: bytes, problem: Problem) -> Receipt:
+        """Keep the body of an authenticated request that cannot be used for a reason outside of it.
+
+        Raises:
+            StoreError: It could not be written down.
+        """
+        now = self._clock.now()
+        new = replace(
+            self._judge(connection, body, new_id(now), now)[1],
+            state=ExportState.REJECTED,
+            identity=_identity(connection, ExportState.REJECTED, body),
+            problems=(problem,),
+            destinations=(),
+        )
+        receipt = await self._store.accept(new)
+        self._tell(new, receipt)
+        return receipt
+
     async def take_again(self, export_id: str, connection: str, body: bytes, received_at: datetime) -> Receipt:
         """Judge a kept export anew, by today's configuration."""
         export, new = self._judge(connection, body, export_id, received_at)
@@ -140,7 +159,7 @@ class Ingest:
                 state=state,
                 event=event,
                 received_at=received_at,
-                identity=f"{connection}/{state}/{hashlib.sha256(body).hexdigest()}",
+                identity=_identity(connection, state, body),
                 body=body,
                 problems=problems,
             )
@@ -195,6 +214,11 @@ def bearer(authorization: str) -> list[str]:
         user, colon, password = _decoded(value).decode("utf-8", "replace").partition(":")
         return [secret for secret in ((password or user) if colon else user,) if secret]
     return []
+
+
+def _identity(connection: str, state: ExportState, body: bytes) -> str:
+    """Return what makes two requests the same that are no exports."""
+    return f"{connection}/{state.value}/{hashlib.sha256(body).hexdigest()}"
 
 
 def _secrets_of(settings: ConnectionSettings | None) -> list[bytes]:

@@ -91,6 +91,14 @@ def format_duration(value: timedelta) -> str:
     return "".join(parts[:2])
 
 
+def format_size(value: int) -> str:
+    """Return a size in bytes as a person writes it: `"25 MiB"`."""
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value} B"
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),

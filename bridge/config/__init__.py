@@ -14,9 +14,10 @@ from bridge.config.settings import (
     ServerSettings,
     StoreSettings,
 )
+from bridge.config.words import did_you_mean, problems_of
 
 __all__ = [
     "AttachmentSettings", "Conditions", "Config", "ConnectionSettings", "LogSettings", "PluginSettings",
     "RouteSettings", "ServerSettings", "StoreSettings", "build_config", "config_schema", "default_config",
-    "load_config", "plugin_settings",
+    "did_you_mean", "load_config", "plugin_settings", "problems_of",
 ]  # fmt: skip

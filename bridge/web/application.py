@@ -1,0 +1,62 @@
+"""The Starlette application: routes, and nothing else."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from bridge.app import Bridge
+from bridge.errors import StoreError
+from bridge.web.api import Api, guarded
+from bridge.web.export import ExportEndpoint
+from bridge.web.openapi import openapi
+from bridge.web.operations import OPERATIONS
+from bridge.web.problem import ProblemResponse
+
+
+def build_asgi(bridge: Bridge) -> Starlette:
+    """Return the application for a bridge. Starting and stopping the bridge is the caller's."""
+    export, api = ExportEndpoint(bridge).__call__, Api(bridge)
+
+    async def ready(_request: Request) -> Response:
+        try:
+            await bridge.store.probe()
+        except StoreError as error:
+            return JSONResponse({"ready": False, "reason": str(error)}, 503)
+        return JSONResponse({"ready": bridge.ready}, 200 if bridge.ready else 503)
+
+    routes = [
+        Route("/export/{connection}/{secret}", export, methods=["POST"]),
+        Route("/export/{connection}", export, methods=["POST"]),
+        Route("/healthz", _healthy),
+        Route("/readyz", ready),
+        Route("/api/openapi.json", _described),
+        *(
+            Route(each.path, guarded(bridge, partial(each.handler, api)), methods=[each.method])
+            for each in OPERATIONS
+        ),
+    ]
+    return Starlette(routes=routes, exception_handlers={HTTPException: _refused, Exception: _broken})
+
+
+async def _healthy(_request: Request) -> Response:
+    return JSONResponse({"alive": True})
+
+
+async def _described(_request: Request) -> Response:
+    return JSONResponse(openapi())
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return ProblemResponse(error.status_code, headers=error.headers)
+
+
+async def _broken(_request: Request, _error: Exception) -> Response:
+    """Answer without a word of what broke: the log has it."""
+    return ProblemResponse(500, "this is a fault of the bridge; its log says more")
