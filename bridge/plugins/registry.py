@@ -180,6 +180,8 @@ class Plugins:
             plugin = found.load()
             self._manager.register(plugin, name)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - shown; stops the start only if it is needed
+            if self._manager.has_plugin(name):  # hooks before a bad one are in already
+                self._manager.unregister(name=name)
             return replace(info, error=_words(error))
         callers = self._manager.get_hookcallers(plugin) or []
         info = replace(info, hooks=tuple(sorted(caller.name for caller in callers)))
@@ -236,6 +238,7 @@ def _call(one: pluggy.HookImpl, arguments: Mapping[str, Any]) -> Any:
 
 
 def _words(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    words = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    lines = str(error).strip().splitlines() or [""]
+    line = lines[-1 if isinstance(error, pluggy.PluginValidationError) else 0]  # pluggy comes to the point last
+    words = f"{type(error).__name__}: {line}" if line else type(error).__name__
     return words if len(words) <= _SHOWN else words[:_SHOWN] + "…"
