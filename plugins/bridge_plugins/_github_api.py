@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -32,6 +33,7 @@ def connected(settings: Settings) -> Github:
         from github import Github  # noqa: PLC0415
     except ImportError:
         raise NotAllowed('PyGithub is not installed: pip install "tracker-bridge[github]"') from None
+    logging.getLogger("github").setLevel(logging.INFO)  # it shows whole answers: an App's tokens are in them
     return Github(
         base_url=settings.url,
         auth=_credentials(settings),

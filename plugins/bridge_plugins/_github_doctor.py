@@ -59,12 +59,18 @@ async def _refused(tracker: GitHub, refusal: NotAllowed | Rejected) -> Finding:
     name = tracker.settings.repository
     if refusal.status != 404:
         return doctor.error("credentials", str(refusal), f"check the token and its rights on {name}")
-    known = []
-    if tracker.settings.token is not None:
-        _, repositories = await tracker.call("GET", "/user/repos", per_page=100, sort="pushed")
-        known = [repository["full_name"] for repository in repositories]
-    fix = doctor.did_you_mean(name, known) or "correct `repository`, or let the token read and write its issues"
+    near = doctor.did_you_mean(name, await _visible(tracker))
+    fix = near or "correct `repository`, or let the token read and write its issues"
     return doctor.error("repository", f"{name} does not exist, or the token has no access to it", fix)
+
+
+async def _visible(tracker: GitHub) -> list[str]:
+    """Return the repositories that the token's user changed last."""
+    try:
+        _, repositories = await tracker.call("GET", "/user/repos", per_page=100, sort="pushed")
+    except (NotAllowed, Rejected):  # an installation has no user
+        return []
+    return [repository["full_name"] for repository in repositories]
 
 
 def _repository(tracker: GitHub, repository: dict[str, Json]) -> list[Finding]:

@@ -58,10 +58,18 @@ async def _refused(tracker: GitLab, refusal: NotAllowed | Rejected) -> Finding:
     name = tracker.settings.project
     if refusal.status != 404:
         return doctor.error("credentials", str(refusal), f"check the token and its role in {name}")
-    found = tracker.listing("/projects", membership=True, simple=True)
-    near = doctor.did_you_mean(name, [project["path_with_namespace"] async for project in found])
+    near = doctor.did_you_mean(name, await _visible(tracker))
     fix = near or "correct `project`, or make the token's user a member with the role Planner"
     return doctor.error("project", f"{name} does not exist, or the token has no access to it", fix)
+
+
+async def _visible(tracker: GitLab) -> list[str]:
+    """Return the projects that the token's user is a member of."""
+    found = tracker.listing("/projects", membership=True, simple=True)
+    try:
+        return [project["path_with_namespace"] async for project in found]
+    except (NotAllowed, Rejected):
+        return []
 
 
 def _project(tracker: GitLab, project: dict[str, Json]) -> list[Finding]:

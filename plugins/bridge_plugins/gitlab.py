@@ -94,7 +94,7 @@ def payload(draft: Draft, settings: Settings) -> dict[str, Json]:
         ("labels", "labels", shortened(labels, LABEL_LIMIT)),
         ("issue_type", "issue_type", draft.issue_type),
         ("assignee", "assignee_ids", usernames(draft.assignee)),
-        ("parent", "epic_id", draft.parent),
+        ("parent", "epic_id", int(draft.parent) if draft.parent.isdigit() else draft.parent),
         ("fields", "milestone_id", settings.milestone),
         ("fields", "confidential", settings.confidential),
     ]
