@@ -7,7 +7,7 @@ https://github.github.com/gfm/ and https://docs.gitlab.com/user/markdown/
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from bridge.mapping.renderer import TextRenderer
 from bridge.mapping.tree import Node, plain_text
@@ -31,6 +31,8 @@ _REFERENCES = re.compile(
 _SPECIAL = re.compile(r"[\\`*_\[\]<>|~$]|&(?=#?\w+;)")
 _LINE_START = re.compile(r"^([ \t]*)(?:([#+=:-])|(\d{1,9})([.)])(?=\s|$))", re.MULTILINE)
 _COMMAND = re.compile(r"/(?=\w)")
+_SIGNS = {"strong": "**", "em": "*", "strike": "~~"}
+_BLANK = frozenset({"", " ", "\n"})
 _IN_ADDRESS = re.compile(r"[\s<>\\]|[\x00-\x1f]")
 
 
@@ -67,18 +69,17 @@ class Gfm(TextRenderer):
             parts.append(self._list(node, other=other) if node.kind.endswith("_list") else self.render(node))
         return self.between.join(parts)
 
-    def inlines(self, nodes: Sequence[Node]) -> str:
-        """Return inline nodes one after the other."""
-        return _joined(self.render(node) for node in nodes)
+    def beside(self, node: Node, part: str, before: str, after: str) -> str:
+        """Return `part` so that marks open and close, and no line starts with one of GitLab's quick actions."""
+        sign = _SIGNS.get(node.kind, "")
+        if sign:
+            part = _flanked(part[len(sign) : -len(sign)], sign, before, after)
+        command = node.foreign and before in {"", "\n"} and _COMMAND.match(part)
+        touching = part[:1] == before and before in {"*", "~", "`"}
+        return ZWSP + part if command or touching else part
 
     def paragraph(self, node: Node) -> str:
-        parts, starts = [], True
-        for child in node.children:
-            part = self.render(child)
-            command = starts and child.foreign and child.kind == "text" and _COMMAND.match(part)
-            parts.append(ZWSP + part if command else part)
-            starts = child.kind == "line_break"
-        return _LINE_START.sub(r"\1\3\\\2\4", _joined(parts))
+        return _LINE_START.sub(r"\1\3\\\2\4", self.inlines(node.children))
 
     def heading(self, node: Node) -> str:
         text = self.inlines(node.children)
@@ -120,13 +121,13 @@ class Gfm(TextRenderer):
         return f"{ticks}{pad}{node.text}{pad}{ticks}"
 
     def strong(self, node: Node) -> str:
-        return self._mark("**", node)
+        return f"**{self.inlines(node.children)}**"
 
     def em(self, node: Node) -> str:
-        return self._mark("*", node)
+        return f"*{self.inlines(node.children)}*"
 
     def strike(self, node: Node) -> str:
-        return self._mark("~~", node)
+        return f"~~{self.inlines(node.children)}~~"
 
     def link(self, node: Node) -> str:
         url = encoded(node.href)
@@ -139,13 +140,6 @@ class Gfm(TextRenderer):
 
     def line_break(self, node: Node) -> str:
         return "  \n"
-
-    def _mark(self, sign: str, node: Node) -> str:
-        """Beside a letter, or this space, a mark always opens and closes: no rule of flanking is left to break."""
-        inner = self.inlines(node.children)
-        before = "" if inner[:1].isalnum() else ZWSP
-        after = "" if inner[-1:].isalnum() else ZWSP
-        return f"{sign}{before}{inner}{after}{sign}"
 
     def _cell(self, cell: Node) -> str:
         return re.sub(r"(?<!\\)\|", r"\|", self.inlines(cell.children))
@@ -164,13 +158,11 @@ def _target(url: str) -> str:
     return f"<{url}>" if re.search("[()]", url) else url
 
 
-def _joined(parts: Iterable[str]) -> str:
-    """Two marks side by side (`**a**` and `*b*`) would be read as one."""
-    text = ""
-    for part in parts:
-        touching = part[:1] in {"*", "~", "`"} and text[-1:] == part[:1]
-        text += ZWSP + part if touching else part
-    return text
+def _flanked(inner: str, sign: str, before: str, after: str) -> str:
+    """Beside a letter, a blank outside, or this space, a mark always opens and closes."""
+    starts = inner[:1].isalnum() or (before in _BLANK and not inner[:1].isspace())
+    ends = inner[-1:].isalnum() or (after in _BLANK and not inner[-1:].isspace())
+    return f"{sign}{'' if starts else ZWSP}{inner}{'' if ends else ZWSP}{sign}"
 
 
 def _indented(text: str, first: str, rest: str) -> str:

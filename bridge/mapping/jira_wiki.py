@@ -72,7 +72,7 @@ class JiraWiki(WikiRenderer):
     def image(self, node: Node) -> str:
         return f"!{_address(node.href)}!"
 
-    def between_text(self, node: Node, part: str, before: str, after: str) -> str:
+    def beside(self, node: Node, part: str, before: str, after: str) -> str:
         """Return a mark beside a letter as Jira's own editor writes it: `{*}`."""
         if node.kind not in self.signs or not (before.isalnum() or after.isalnum()):
             return part

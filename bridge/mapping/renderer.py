@@ -83,5 +83,22 @@ class TextRenderer(Renderer[str]):
         return self.between.join(self.render(node) for node in nodes)
 
     def inlines(self, nodes: Sequence[Node]) -> str:
-        """Return inline nodes one after the other."""
-        return "".join(self.render(node) for node in nodes)
+        """Return inline nodes one after the other, each in the form that fits between its neighbours."""
+        parts = [self.render(node) for node in nodes]
+        edges = ["", *parts, ""]
+        return "".join(
+            self.beside(node, part, edges[index][-1:], edges[index + 2][:1])
+            for index, (node, part) in enumerate(zip(nodes, parts, strict=True))
+        )
+
+    def beside(self, node: Node, part: str, before: str, after: str) -> str:
+        """Return what the inline `node` became (`part`) in the form it needs between two characters.
+
+        Args:
+            node: The node.
+            part: What it became.
+            before: The character before it, empty at the start.
+            after: The character after it, empty at the end.
+        """
+        del node, before, after
+        return part

@@ -67,7 +67,7 @@ class Textile(WikiRenderer):
     def image(self, node: Node) -> str:
         return f"!{_address(node.href)}!"
 
-    def between_text(self, node: Node, part: str, before: str, after: str) -> str:
+    def beside(self, node: Node, part: str, before: str, after: str) -> str:
         """Return a link with a blank behind it, its only end; a mark within a word cannot be written."""
         if node.kind == "link" and after not in {"", " ", "\n", ".", ","}:
             return part + " "

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import ClassVar
 
 from bridge.mapping.renderer import TextRenderer
@@ -17,19 +16,6 @@ class WikiRenderer(TextRenderer):
     """Base of renderers to wiki markups, in which a new line is a new line."""
 
     signs: ClassVar[dict[str, str]] = {"strong": "*", "em": "_", "strike": "-"}
-
-    def inlines(self, nodes: Sequence[Node]) -> str:
-        """Return inline nodes one after the other, each in the form that fits between its neighbours."""
-        parts = [self.render(node) for node in nodes]
-        edges = ["", *parts, ""]
-        return "".join(
-            self.between_text(node, part, edges[index][-1:], edges[index + 2][:1])
-            for index, (node, part) in enumerate(zip(nodes, parts, strict=True))
-        )
-
-    @abstractmethod
-    def between_text(self, node: Node, part: str, before: str, after: str) -> str:
-        """Return what `node` became (`part`) in the form it needs between these two characters."""
 
     def bullet_list(self, node: Node) -> str:
         return "\n".join(self._items(node, "*"))
