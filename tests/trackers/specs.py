@@ -157,11 +157,11 @@ class Description:
         if not 200 <= reply.status < 300:
             return
         responses = {str(status): response for status, response in operation["responses"].items()}
-        found = responses.get(str(reply.status)) or responses.get("2XX") or responses.get("default")
+        found = next((name for name in (str(reply.status), "2XX", "default") if name in responses), None)
         if found is None:
             yield f"status {reply.status} is not in the description: {sorted(responses)}"
             return
-        schema = self._answer_schema(self._resolve(found))
+        schema = self._answer_schema(self._resolve(responses[found]))
         if schema is not None and reply.json is not None:
             yield from self._violations(f"{name} answer {reply.status}", schema, reply.json)
 

@@ -39,7 +39,7 @@ class Issues(Setup):
 
     async def test_create_says_everything(self, fake: FakeServer, subject: Tracker[Any]) -> None:
         """Title, body and labels arrive, those that need a second call by `complete`."""
-        draft = sample_draft(subject, labels=("crowd-tested", "checkout"))
+        draft = sample_draft(subject, labels=("crowd-tested", "area-cart"))
         await self._created(subject, draft)
 
         self.has_said(fake, draft)
