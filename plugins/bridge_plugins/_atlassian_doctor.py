@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge import Finding, Gone, Json, NotAllowed, Purpose, Rejected, TrackerError
 from bridge_plugins import _doctor as doctor
-from bridge_plugins._atlassian_fields import Field, Screen, did_you_mean
+from bridge_plugins._atlassian_fields import Field, Screen, did_you_mean, levels
 
 if TYPE_CHECKING:
     from bridge_plugins._atlassian import JiraTracker
@@ -160,10 +160,9 @@ def _unknown(one: Field, value: Json) -> Iterator[tuple[str, tuple[str, ...]]]:
     if not one.allowed or isinstance(value, Mapping):
         return
     if one.kind == "option-with-child":
-        parts = value if isinstance(value, list | tuple) else str(value).split(">", 1)
-        names = [str(part).strip() for part in parts]
-        levels = [one.allowed, one.children.get(names[0], ())]
-        pairs = list(zip(names, levels, strict=False))
+        names = levels(value)
+        choices = [one.allowed, one.children.get(names[0], ())] if names else []
+        pairs = list(zip(names, choices, strict=False))
     else:
         pairs = [(str(item), one.allowed) for item in (value if isinstance(value, list | tuple) else [value])]
     for _, name in doctor.fixed([("", name) for name, _ in pairs]):

@@ -272,7 +272,7 @@ def shaped(one: Field, value: Json, form: Form) -> Json:
         values = value if isinstance(value, list | tuple) else [value]
         return [_item(one, one.items, item, form) for item in values if item != ""]
     if one.kind == "option-with-child":
-        return _cascading(value)
+        return _cascading(one, value)
     if one.is_rich_text:
         return render(quote(str(value)), form.dialect.markup, text="plain").content
     return _item(one, one.kind, value, form)
@@ -308,12 +308,19 @@ def _number(one: Field, value: Json) -> Json:
         raise Rejected("a value has the wrong type", fields={str(one): f'"{value}" is no number'}) from None
 
 
-def _cascading(value: Json) -> Json:
-    """Return `"Europe > Berlin"` or `["Europe", "Berlin"]` as Jira wants it."""
+def levels(value: Json) -> list[str]:
+    """Return the two levels of `"Europe > Berlin"` or `["Europe", "Berlin"]`; one where only one is given."""
     parts = value if isinstance(value, list | tuple) else str(value).split(">", 1)
-    names = [str(part).strip() for part in parts if str(part).strip()]
-    child = {"child": {"value": names[1]}} if len(names) > 1 else {}
-    return {"value": names[0], **child} if names else None
+    return [name for part in parts if (name := str(part).strip())]
+
+
+def _cascading(one: Field, value: Json) -> Json:
+    names = levels(value)
+    if not names:
+        return None
+    first = _exact(names[0], one.allowed)
+    child = {"child": {"value": _exact(names[1], one.children.get(first, ()))}} if len(names) > 1 else {}
+    return {"value": first, **child}
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -86,10 +86,10 @@ class JiraCloud(JiraTracker[Settings]):
             return who
         users = await self.look("user/assignable/search", project=self.settings.project, query=who)
         same = [one for one in users if (one.get("emailAddress") or "").casefold() == who.casefold()]
-        hidden = [one for one in users if not one.get("emailAddress")]  # profiles may hide it; the search knows
-        for candidates in (same, hidden):
-            if len(candidates) == 1:
-                return str(candidates[0]["accountId"])
+        if not same and len(users) == 1 and not users[0].get("emailAddress"):
+            same = users  # the profile hides the address; the search knows it all the same
+        if len(same) == 1:
+            return str(same[0]["accountId"])
         words = f'nobody who can be assigned issues in {self.settings.project} has the address "{who}"'
         raise Rejected("no such user", fields={"assignee": f"{words}: {self.person_fix}"})
 

@@ -147,6 +147,7 @@ class FakeJira(FakeServer):
 
     def _route(self, request: Request, path: str) -> Reply:
         routes: dict[str, Callable[..., Reply]] = {
+            **self.own_routes(request),
             r"GET /myself": lambda: Reply(json=self.person("bot")),
             r"GET /project/([^/]+)": self._project,
             r"GET /mypermissions": lambda: self._permissions(request),
@@ -162,7 +163,6 @@ class FakeJira(FakeServer):
             r"POST /issue/([^/]+)/comment": lambda key: self._comment(self.issues[key], request),
             r"POST /issue/([^/]+)/attachments": lambda key: self._attach(self.issues[key], request),
             r"POST /issue/([^/]+)/remotelink": lambda key: self._link(self.issues[key], request),
-            **self.own_routes(request),
         }
         for pattern, answer in routes.items():
             if found := re.fullmatch(pattern, f"{request.method} {path}"):
@@ -223,7 +223,7 @@ class FakeJira(FakeServer):
             return Reply(
                 400, json={"errorMessages": [f"No project could be found with key '{key}'."], "errors": {}}
             )
-        start, size = int(request.query["startAt"][0]), min(int(request.query["maxResults"][0]), 5)
+        start, size = int(request.query["startAt"][0]), min(int(request.query["maxResults"][0]), 10)
         return Reply(
             json={"startAt": start, "maxResults": size, "total": len(rows), name: rows[start : start + size]}
         )
@@ -499,6 +499,8 @@ def relaxed(place: str, schema: Any) -> Any:
         "FieldMetaBean": ("allowedValues", "defaultValue"),
         "IssueBean": ("fields", "properties"),
     }
+    if name in {"AttachmentJsonBean", "ProjectBean", "UserBean"}:
+        return {"anyOf": [schema, {"type": "array", "items": schema}]}
     if name in loose and "properties" in schema:
         return {**schema, "properties": {**schema["properties"], **{key: {} for key in loose[name]}}}
     return schema
