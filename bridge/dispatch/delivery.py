@@ -12,7 +12,7 @@ from typing import Literal
 
 from bridge.clock import Clock
 from bridge.dispatch.decide import decide
-from bridge.dispatch.tracking import Tracking
+from bridge.dispatch.tracking import Tracking, make_draft
 from bridge.errors import Gone, InDoubt, Rejected, TrackerError, Unavailable
 from bridge.mapping import describe_changes
 from bridge.model import EVERYTHING, Attachment, Bug, Draft, Export, Issue, Marker
@@ -87,7 +87,7 @@ class Delivering:
                 return found
             if found is not None:
                 return self._delivered(found, "found", bug=export.bug)
-        draft = self._draft(export, marker)
+        draft = await self._draft(export, marker)
         issue = await self._create(draft)
         warnings = (*draft.warnings, *draft.body.lost, *issue.warnings)
         return self._delivered(issue, "created", bug=export.bug, warnings=warnings)
@@ -162,7 +162,7 @@ class Delivering:
         action: Literal["commented", "updated", "recorded"] = "recorded"
         warnings: tuple[str, ...] = ()
         if self.claimed.on_reexport == "update" and tracker.can("update"):
-            draft = self._draft(export, self._marker(), only=EVERYTHING & set(self.claimed.update_fields))
+            draft = await self._draft(export, self._marker(), only=EVERYTHING & set(self.claimed.update_fields))
             updated = await tracker.update(issue, draft)
             issue, warnings = replace(updated, warnings=()), (*draft.warnings, *draft.body.lost, *updated.warnings)
             words += f"\n\nSet anew from the export: {', '.join(sorted(draft.only))}."
@@ -182,9 +182,8 @@ class Delivering:
             claimed.bug_id, claimed.first_attempt_at, tracker=self.tracking.name, suffix=claimed.marker_suffix
         )
 
-    def _draft(self, export: Export, marker: Marker, *, only: frozenset[str] = EVERYTHING) -> Draft:
-        text = self.tracking.text.get(export.connection, "markdown")
-        draft = self.tracking.mapper.draft(export, marker, text=text, only=only)
+    async def _draft(self, export: Export, marker: Marker, *, only: frozenset[str] = EVERYTHING) -> Draft:
+        draft = await make_draft(self.tracking, export, marker, only, size=len(self.claimed.body))
         return self.prepare(draft, export.bug, self.tracking.name)
 
     def _of_the_plugin(self, error: Exception) -> TrackerError:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from bridge.attachments import AttachmentError, Downloader
 from bridge.clock import Clock
 from bridge.dispatch.decide import decide
-from bridge.dispatch.tracking import Tracking
+from bridge.dispatch.tracking import Tracking, make_draft
 from bridge.errors import Gone, Rejected, TrackerError, Unavailable
-from bridge.model import Marker
+from bridge.model import EVERYTHING, Marker
 from bridge.payload import NotJson, PayloadError, read_kept
 from bridge.retry import wait_before
 from bridge.store import ClaimedFollowup, Effect, Followup, FollowupOutcome, State
@@ -65,8 +65,8 @@ class FollowingUp:
         marker = Marker.of(
             claimed.bug_id, claimed.first_attempt_at, tracker=tracker.name, suffix=claimed.marker_suffix
         )
-        text = self.tracking.text.get(export.connection, "markdown")
-        await tracker.complete(claimed.issue, self.tracking.mapper.draft(export, marker, text=text))
+        draft = await make_draft(self.tracking, export, marker, EVERYTHING, size=len(claimed.body))
+        await tracker.complete(claimed.issue, draft)
 
     def _not_fetched(self, error: AttachmentError) -> FollowupOutcome:
         """The tracker is not to blame: nothing of it changes."""

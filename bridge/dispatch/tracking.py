@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bridge.mapping import Mapper
+from bridge.model import Draft, Export, Marker
 from bridge.tracker import Tracker
 
 
@@ -27,3 +29,27 @@ class Tracking:
     def name(self) -> str:
         """The tracker's name in the configuration."""
         return self.tracker.name
+
+
+LONG = 16 * 1024
+"""Bytes of an export above which mapping it takes long enough to hold up the event loop."""
+
+
+async def make_draft(
+    tracking: Tracking, export: Export, marker: Marker, only: frozenset[str], *, size: int
+) -> Draft:
+    """Return the draft of an export; a long one is made in a thread.
+
+    Args:
+        tracking: The tracker it is for.
+        export: The export.
+        marker: How the issue is recognised.
+        only: The parts that are to be set.
+        size: Bytes of the export as it came.
+    """
+    text = tracking.text.get(export.connection, "markdown")
+
+    def make() -> Draft:
+        return tracking.mapper.draft(export, marker, text=text, only=only)
+
+    return await asyncio.to_thread(make) if size > LONG else make()

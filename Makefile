@@ -1,0 +1,54 @@
+# What people type. Everything is set up by itself, in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test unit lint format bench wheel clean
+
+help: ## say what there is
+	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: .venv/installed ## try it: the daemon, the embedded default, and exports that turn into issues
+	@$(BIN)/tracker-bridge demo
+
+test: .venv/developing ## all tests, with real processes
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+unit: .venv/developing ## the tests that start no process, in less than a minute
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not process"
+
+lint: .venv/developing ## style, types, and who may import whom
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: .venv/developing ## put the code in form
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: .venv/developing ## how fast it is, as ratios against this machine's own limits
+	@$(BIN)/python -m bench
+
+wheel: .venv/developing ## build the distribution into dist/
+	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean: ## forget the environment and everything built
+	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+.venv/made:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "tracker-bridge needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	@echo "Setting up .venv (once)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	@touch $@
+
+.venv/installed: .venv/made pyproject.toml constraints.txt
+	@echo "Installing tracker-bridge"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[all]"
+	@touch $@
+
+.venv/developing: .venv/installed
+	@echo "Installing what the tests need"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
+	@touch $@
