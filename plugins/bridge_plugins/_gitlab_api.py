@@ -108,11 +108,10 @@ def words_of(body: bytes | None, otherwise: Json) -> tuple[str, dict[str, str]]:
         return str(otherwise)[:SHOWN].strip(), {}
     data = data if isinstance(data, dict) else {"message": data}
     told = data.get("message", data.get("error", otherwise))
-    if isinstance(told, dict):
-        return "GitLab refused it", {str(field): _joined(words) for field, words in told.items()}
     spam = "GitLab takes it for spam" if data.keys() & {"needs_captcha_response", "spam_log_id"} else ""
-    words = ": ".join(_joined(part) for part in (spam, told, data.get("error_description")) if part)
-    return words, {}
+    if isinstance(told, dict):
+        return spam or "GitLab refused it", {str(field): _joined(words) for field, words in told.items()}
+    return ": ".join(_joined(part) for part in (spam, told, data.get("error_description")) if part), {}
 
 
 def _joined(words: Json) -> str:

@@ -82,7 +82,7 @@ def _project(tracker: GitLab, project: dict[str, Json]) -> list[Finding]:
         fix = "turn them on under Settings > General > Visibility"
         found.append(doctor.error("project", f"{path} has no issues", fix))
     roles = (project.get("permissions") or {}).values()
-    level = max((role["access_level"] for role in roles if role), default=None)
+    level = max((int(role["access_level"]) for role in roles if role), default=None)
     if level is None or level < PLANNER:
         role = "no role" if level is None else "the role Guest" if level <= GUEST else "a lesser role"
         told = f"the token has {role} in {path}: labels, assignee and milestone are dropped in silence"

@@ -53,7 +53,8 @@ class GitHubServer(FakeServer):
     def validate(self, request: Request, reply: Reply) -> None:
         for description in filter(None, self._described):
             if description.operation(request):
-                assert description.check(request, reply) == []
+                problems = description.check(request, reply)
+                assert not problems, problems
 
     def close_issue(self, number: int, reason: str = "completed") -> None:
         """Let a person close an issue."""
@@ -203,12 +204,14 @@ class GitHubServer(FakeServer):
         kinds = ("avatar", "html", "followers", "following", "gists", "starred", "subscriptions", "organizations",
                  "repos", "events", "received_events")  # fmt: skip
         urls = {f"{kind}_url": f"{self.url}/{login}" for kind in kinds}
-        user: dict[str, Any] = {"login": login, "id": 1, "node_id": "u", "gravatar_id": "", "url": f"{self.url}/{login}",
-                "type": "User", "site_admin": False, **urls}  # fmt: skip
+        user: dict[str, Any] = {"login": login, "id": 1, "node_id": "u", "gravatar_id": "", "type": "User",
+                "url": f"{self.url}/{login}", "site_admin": False, **urls}  # fmt: skip
         counts = dict.fromkeys(("public_repos", "public_gists", "followers", "following"), 0)
         empty = dict.fromkeys(("name", "company", "location", "email", "hireable", "bio"))
         moments = dict.fromkeys(("created_at", "updated_at"), "2026-01-01T00:00:00Z")
-        return user | ({**empty, **counts, **moments, "blog": "", "user_view_type": "public"} if more else {})
+        if more:
+            user.update({**empty, **moments, **counts, "blog": "", "user_view_type": "public"})
+        return user
 
     def _repository(self) -> dict[str, Any]:
         named = ("archive assignees blobs branches collaborators comments commits compare contents contributors "
