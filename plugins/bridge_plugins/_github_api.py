@@ -66,9 +66,11 @@ def send(
 
     Raises:
         GithubException: It was no success, or one whose body is no JSON.
+        NotAllowed: A GitHub App has no access.
     """
     from github import GithubException  # noqa: PLC0415
 
+    _sign_in(client)
     status, headers, text = client.requester.requestJson(method, path, dict(query), input=body)
     try:
         data = json.loads(text) if text else None
@@ -78,6 +80,27 @@ def send(
     if not 200 <= status < 300:
         raise GithubException(status, data, headers)
     return headers, data
+
+
+def _sign_in(client: Github) -> None:
+    """Fetch an App's token where one is due, apart from the request: a refusal is about the credentials then.
+
+    Raises:
+        NotAllowed: There is no such App or installation, or the key is none.
+        GithubException: GitHub answered something else.
+    """
+    from github import GithubException  # noqa: PLC0415
+    from jwt import PyJWTError  # noqa: PLC0415 - PyGithub signs with it
+
+    try:
+        client.requester.auth.token  # type: ignore[union-attr]  # noqa: B018 - a property that may talk to GitHub
+    except GithubException as error:
+        if error.status not in {401, 403, 404}:
+            raise
+        told = "GitHub knows no such App and installation: correct `app_id`, `private_key`, `installation_id`"
+        raise NotAllowed(f"{told} (GitHub: {error.message})", status=401) from None
+    except (ValueError, PyJWTError):
+        raise NotAllowed("`private_key` is not the PEM file that GitHub made for the App") from None
 
 
 def next_page(headers: Mapping[str, str]) -> dict[str, list[str]] | None:

@@ -34,8 +34,14 @@ def connected(settings: Settings, seen: Callable[[Mapping[str, str]], None]) -> 
     except ImportError:
         raise NotAllowed('python-gitlab is not installed: pip install "tracker-bridge[gitlab]"') from None
 
+    own = urlsplit(settings.url).netloc
+
     def tell(response: Response, *_: Any, **__: Any) -> None:
         seen({name.lower(): value for name, value in response.headers.items()})
+        target = urlsplit(response.headers.get("location", ""))
+        if response.is_redirect and target.netloc not in {"", own}:  # requests would take the token there
+            response.close()
+            raise NotAllowed(f"{settings.url} redirects to {target.scheme}://{target.netloc}: correct `url`")
 
     client = Gitlab(
         settings.url,

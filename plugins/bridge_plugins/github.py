@@ -223,6 +223,8 @@ class GitHub(SdkTracker[Settings, "Github"]):
         """Set parts of the draft. Labels that people added stay."""
         path = f"{self.issues}/{issue.id}"
         sent, warnings = await self._resolved(payload(draft, self.settings))
+        if not sent:
+            return replace(issue, warnings=tuple(warnings))
         if "labels" in sent:
             _, data = await self.call("GET", path, purpose=Purpose.ISSUE)
             existing = [_name(label, "name") for label in self._verified(data, "number", Purpose.ISSUE)["labels"]]

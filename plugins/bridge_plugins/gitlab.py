@@ -206,6 +206,8 @@ class GitLab(SdkTracker[Settings, "Gitlab"]):
         """Set parts of the draft. Labels that people added stay."""
         path = f"{self.issues}/{issue.id}"
         sent, warnings = await self._resolved(payload(draft, self.settings))
+        if not sent:
+            return replace(issue, warnings=tuple(warnings))
         if "labels" in sent:
             data = await self.call("GET", path, purpose=Purpose.ISSUE)
             sent["labels"] = merged(self._verified(data, "iid", Purpose.ISSUE)["labels"], sent["labels"])

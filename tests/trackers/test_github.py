@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import pytest
@@ -27,6 +28,19 @@ def words(status: int, message: str, errors: Any = None, **headers: str) -> Repl
 
 
 TITLE = [{"resource": "Issue", "field": "title", "code": "missing_field"}]
+
+
+def app(key: str) -> dict[str, Any]:
+    """Return the settings of a GitHub App."""
+    return {"token": None, "app_id": 12, "private_key": key, "installation_id": 34}
+
+
+@lru_cache
+def private_key() -> str:
+    """Return an App's private key; making one takes a while."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    kind = serialization.PrivateFormat.TraditionalOpenSSL
+    return key.private_bytes(serialization.Encoding.PEM, kind, serialization.NoEncryption()).decode()
 
 
 class TestGitHub(TrackerConformance):
@@ -144,6 +158,14 @@ class TestGitHub(TrackerConformance):
         assert await subject.find(draft.marker) is None
         assert len(fake.requests) - before == 1
 
+    async def test_an_update_of_nothing_that_github_has_sends_nothing(
+        self, fake: GitHubServer, subject: GitHub, draft: Draft
+    ) -> None:
+        issue = await subject.create(draft)
+
+        assert await subject.update(issue, draft.with_(only=frozenset({"priority"}))) == issue
+        assert len(fake.requests) == 1
+
     async def test_state_tells_why_an_issue_was_closed(
         self, fake: GitHubServer, subject: GitHub, draft: Draft
     ) -> None:
@@ -239,22 +261,29 @@ class TestGitHub(TrackerConformance):
 
     async def test_an_app_uses_its_installation_token(self, fake: GitHubServer) -> None:
         """Signed with the private key, fetched once, and never shown."""
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        pem = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.TraditionalOpenSSL,
-            serialization.NoEncryption(),
-        )
-        app = {"token": None, "app_id": 12, "private_key": pem.decode(), "installation_id": 34}
-        async with self.using(fake.url, concurrency=1, **app) as subject:
+        async with self.using(fake.url, concurrency=1, **app(private_key())) as subject:
             report = await subject.check()
             await subject.create(sample_draft(subject))
 
         assert report.ok
         assert fake.creates[0].headers["authorization"] == f"token {APP_TOKEN}"
-        assert [r.path for r in fake.requests if "/app/" in r.path] == [
-            f"{PREFIX}/app/installations/34/access_tokens"
-        ]
+        asked = [request.path for request in fake.requests if "/app/" in request.path]
+        assert asked == [f"{PREFIX}/app/installations/34/access_tokens"]
+
+    async def test_an_app_without_access_is_told_apart_from_a_missing_repository(self, fake: GitHubServer) -> None:
+        async with self.using(fake.url, **app(private_key())) as subject:
+            fake.inject(Fault(FaultKind.REFUSE, When.ANY, reply=words(404, "Integration not found")))
+            with pytest.raises(NotAllowed, match=r"correct `app_id`, .* \(GitHub: Integration not found\)"):
+                await subject.create(sample_draft(subject))
+
+        assert fake.creates == []
+
+    async def test_a_key_that_is_none_is_said_without_showing_it(self, fake: GitHubServer) -> None:
+        async with self.using(fake.url, **app("-----BEGIN NONSENSE-----")) as subject:
+            with pytest.raises(NotAllowed) as caught:
+                await subject.create(sample_draft(subject))
+
+        assert str(caught.value) == "`private_key` is not the PEM file that GitHub made for the App"
 
     async def test_without_the_sdk_it_says_what_to_install(
         self, subject: GitHub, draft: Draft, monkeypatch: pytest.MonkeyPatch

@@ -138,6 +138,15 @@ class TestGitLab(TrackerConformance):
 
         assert fake.issues[1]["labels"] == ["test-io", "severity::high", "triaged"]
 
+    async def test_an_update_of_nothing_that_gitlab_has_sends_nothing(
+        self, fake: GitLabServer, subject: GitLab, draft: Draft
+    ) -> None:
+        """GitLab refuses an update without any field."""
+        issue = await subject.create(draft)
+
+        assert await subject.update(issue, draft.with_(only=frozenset({"priority"}))) == issue
+        assert len(fake.requests) == 1
+
     async def test_find_reads_every_page(self, fake: GitLabServer, subject: GitLab, draft: Draft) -> None:
         """Newest first; text search would take the marker apart."""
         issue = await subject.create(draft)
@@ -215,6 +224,10 @@ class TestGitLab(TrackerConformance):
             ),
             (Reply(301, headers={"Location": "/gitlab/api/v4/projects/4/issues"}), "acme/shop was moved"),
             (Reply(302, headers={"Location": "/gitlab/api/v4/user"}), "`url` is not GitLab's own address"),
+            (
+                Reply(302, headers={"Location": "https://sso.example/in?back=1"}),
+                "redirects to https://sso.example:",
+            ),
             (Reply(403, json={"error": "insufficient_scope", "error_description": "needs api"}), "needs api"),
         ],
     )
