@@ -37,6 +37,7 @@ from bridge import (
     SdkTracker,
     TrackerError,
     TrackerSettings,
+    Unavailable,
     Unit,
     error_for,
 )
@@ -159,9 +160,19 @@ class JiraTracker(SdkTracker[J, Any]):
         by_status = error_for(answer, purpose, self.tools.clock.now())
         return in_context(by_status, answer, purpose, self.settings.project)
 
-    async def look(self, path: str, *, purpose: Purpose = Purpose.LOOK, **params: Any) -> Json:
-        """Return the JSON behind a path of the API."""
-        return await self.run(lambda jira: jira._get_json(path, params), purpose=purpose)  # noqa: SLF001
+    async def look(self, path: str, needs: str = "", *, purpose: Purpose = Purpose.LOOK, **params: Any) -> Json:
+        """Return the JSON behind a path of the API.
+
+        Args:
+            path: Behind `/rest/api/N/`.
+            needs: A key without which the answer is none of Jira's.
+            purpose: What it is for; decides what a failure means.
+            params: The query.
+        """
+        data = await self.run(lambda jira: jira._get_json(path, params), purpose=purpose)  # noqa: SLF001
+        if needs and not (isinstance(data, dict) and needs in data):
+            raise Unavailable(f'an answer that Jira does not give: no "{needs}" from {path}', status=200)
+        return data
 
     async def send(self, method: str, path: str, payload: Json, purpose: Purpose) -> Json:
         """Send JSON, once, and return the answer's JSON; None where it has none.
@@ -201,7 +212,7 @@ class JiraTracker(SdkTracker[J, Any]):
         for hit in await self._search(self._jql(marker)):
             with suppress(Gone):
                 issue = await self.look(
-                    f"issue/{hit['id']}", purpose=Purpose.ISSUE, fields="labels", properties=PROPERTY
+                    f"issue/{hit['id']}", "fields", purpose=Purpose.ISSUE, fields="labels", properties=PROPERTY
                 )
                 if _carries(issue, marker):
                     return self._issue(issue, await self.site())
@@ -241,7 +252,7 @@ class JiraTracker(SdkTracker[J, Any]):
         """Upload a file in pieces, unless an earlier attempt did so already."""
         if file.size == 0:
             raise Rejected(f"{file.name} is empty: Jira takes no empty files")
-        there = await self.look(f"issue/{issue.id}", purpose=Purpose.ISSUE, fields="attachment")
+        there = await self.look(f"issue/{issue.id}", "fields", purpose=Purpose.ISSUE, fields="attachment")
         known = {(one.get("filename"), one.get("size")) for one in there["fields"].get("attachment") or ()}
         if (file.name, file.size) in known:
             return
@@ -263,7 +274,7 @@ class JiraTracker(SdkTracker[J, Any]):
 
     async def state(self, issue: Issue) -> IssueState:
         """Return the status; done is what its category says, whatever the workflow calls it."""
-        data = await self.look(f"issue/{issue.id}", purpose=Purpose.ISSUE, fields="status")
+        data = await self.look(f"issue/{issue.id}", "fields", purpose=Purpose.ISSUE, fields="status")
         status = data["fields"]["status"]
         return IssueState(status["statusCategory"]["key"] == "done", status["name"])
 
@@ -276,14 +287,16 @@ class JiraTracker(SdkTracker[J, Any]):
     async def site(self) -> str:
         """Return the address of Jira for people. Behind the gateway it is not the one we talk to."""
         if not self._site:
-            self._site = self.settings.browser_url or (await self.look("serverInfo"))["baseUrl"].rstrip("/")
+            self._site = self.settings.browser_url or (await self.look("serverInfo", "baseUrl"))["baseUrl"].rstrip(
+                "/"
+            )
         return self._site
 
     async def form(self, draft: Draft) -> Form:
         """Return what is needed to fill in the create screen of the draft's issue type."""
         screen = await self.screen(draft.issue_type)
         wanted = {draft.assignee} if draft.sets("assignee") and draft.assignee else set()
-        for name, value in draft.fields.items():
+        for name, value in draft.fields.items() if draft.sets("fields") else ():
             one = screen.find(name)
             if one and one.is_person:
                 wanted |= {item for item in (value if isinstance(value, list | tuple) else [value]) if item}
@@ -357,13 +370,10 @@ class JiraTracker(SdkTracker[J, Any]):
         """Return all entries of a paged list: Cloud calls them `name`, Server `values`."""
         result: list[dict[str, Json]] = []
         while True:
-            try:
-                page = await self.look(path, startAt=len(result), maxResults=_PAGE)
-            except Rejected as error:
-                raise NotAllowed(f"Jira does not show {path}: {error.message}", status=error.status) from None
+            page = await self.look(path, "total", startAt=len(result), maxResults=_PAGE)
             entries = page.get(name) or page.get("values") or []
             result += entries
-            if not entries or len(result) >= page.get("total", 0):
+            if not entries or len(result) >= page["total"]:
                 return result
 
     def _jql(self, marker: Marker) -> str:
@@ -393,7 +403,7 @@ class JiraTracker(SdkTracker[J, Any]):
 
 def _carries(issue: Mapping[str, Json], marker: Marker) -> bool:
     """Whether an issue is this marker's: its property says so, or, where it has none, its label."""
-    properties = issue.get("properties") or {}
-    if PROPERTY in properties:
-        return bool(properties[PROPERTY].get("uuid") == str(marker.uuid))
+    known = (issue.get("properties") or {}).get(PROPERTY)
+    if isinstance(known, dict):
+        return bool(known.get("uuid") == str(marker.uuid))
     return marker.text in (issue["fields"].get("labels") or ())

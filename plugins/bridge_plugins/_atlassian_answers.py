@@ -96,14 +96,16 @@ def no_log_in(answer: Answer, fix: str) -> NotAllowed | None:
 def in_context(error: TrackerError, answer: Answer, purpose: Purpose, project: str) -> TrackerError:
     """Return `error` as another one where Jira's body or the request's purpose says more than the status."""
     status = answer.status
-    if isinstance(error, RateLimited) and error.retry_after is not None:
-        return RateLimited(error.message, status=status, retry_after=max(error.retry_after, _SHORTEST_WAIT))
+    if isinstance(error, RateLimited):
+        reason = answer.headers.get("ratelimit-reason", "")
+        wait = max(error.retry_after, _SHORTEST_WAIT) if error.retry_after is not None else None
+        return RateLimited(f"{error.message} {reason}".strip(), status=status, retry_after=wait)
     if status == 400 and purpose is Purpose.CREATE and _is_about_rights(answer):
         words = f"Jira does not let this user create issues in {project}: {answer.message}"
         return NotAllowed(words, status=status, fields=answer.fields)
-    if status == 404 and purpose is not Purpose.ISSUE:
-        words = f"not found, or not visible to this user: check `url` and `project`. {answer.message}"
-        return NotAllowed(words.strip(), status=status)
+    if (status == 404 and purpose is not Purpose.ISSUE) or (status == 400 and purpose is Purpose.LOOK):
+        words = f"not found, or not visible to this user: check `url` and `project` ({project}). {answer.message}"
+        return NotAllowed(words.strip(), status=status, fields=answer.fields)
     if status == 409:
         return Unavailable(error.message, status=status)
     return error

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge import Finding, Gone, Json, NotAllowed, Purpose, Rejected, TrackerError
 from bridge_plugins import _doctor as doctor
-from bridge_plugins._atlassian_fields import Field, Screen, did_you_mean, levels
+from bridge_plugins._atlassian_fields import Field, Screen, did_you_mean, levels, parent_field
 
 if TYPE_CHECKING:
     from bridge_plugins._atlassian import JiraTracker
@@ -44,13 +44,14 @@ async def findings(tracker: JiraTracker[Any]) -> AsyncIterator[Finding]:
         for finding in await _attachments(tracker):
             yield finding
     except (NotAllowed, Rejected) as refusal:
+        subject = "credentials" if refusal.status in {401, 403} and subject == "url" else subject
         yield doctor.error(subject, str(refusal), "correct this first: nothing further can be looked at")
 
 
 async def _project(tracker: JiraTracker[Any]) -> Finding:
     key = tracker.settings.project
     try:
-        project = await tracker.look(f"project/{key}")
+        project = await tracker.look(f"project/{key}", "key")
     except NotAllowed as refusal:
         if refusal.status != 404:
             raise
@@ -68,7 +69,9 @@ async def _project(tracker: JiraTracker[Any]) -> Finding:
 async def _rights(tracker: JiraTracker[Any]) -> list[Finding]:
     """Permissions must be named on Cloud; Server ignores the parameter, so it is left out there."""
     key = tracker.settings.project
-    answer = await tracker.look("mypermissions", projectKey=key, **tracker.permission_query((*NEEDED, *USEFUL)))
+    answer = await tracker.look(
+        "mypermissions", "permissions", projectKey=key, **tracker.permission_query((*NEEDED, *USEFUL))
+    )
     granted = {name for name, one in answer["permissions"].items() if one.get("havePermission")}
     fix = f"give this user the right in the permission scheme of {key}"
     found = [
@@ -102,7 +105,7 @@ async def _screens(tracker: JiraTracker[Any]) -> list[Finding]:
 
 def _required(tracker: JiraTracker[Any], screen: Screen) -> Iterator[Finding]:
     """Yield an error for each required field that nothing fills."""
-    filled = ALWAYS_FILLED | {one.id for name in _configured(tracker) if (one := screen.find(name))}
+    filled = ALWAYS_FILLED | {one.id for name in _configured(tracker, screen) if (one := screen.find(name))}
     for one in screen.fields.values():
         if one.required and not one.has_default and one.id not in filled:
             example = f'"{one.allowed[0]}"' if one.allowed else "..."
@@ -114,14 +117,14 @@ def _required(tracker: JiraTracker[Any], screen: Screen) -> Iterator[Finding]:
             )
 
 
-def _configured(tracker: JiraTracker[Any]) -> list[str]:
+def _configured(tracker: JiraTracker[Any], screen: Screen) -> list[str]:
     """Return the names of the fields that the configuration fills."""
     settings = tracker.settings
     names = list(settings.fields)
     names += ["priority"] if any(tracker.priorities.values()) else []
     names += [settings.severity_field] if any(settings.severities.values()) else []
     names += ["assignee"] if settings.assignee else []
-    return names + (["parent"] if settings.parent else [])
+    return names + ([parent_field(screen)] if settings.parent else [])
 
 
 def _values(tracker: JiraTracker[Any], screen: Screen) -> Iterator[Finding]:
@@ -181,6 +184,8 @@ async def _references(tracker: JiraTracker[Any], screen: Screen) -> AsyncIterato
             words = f'"{name}" is nobody to whom an issue of {settings.project} can be assigned'
             yield doctor.error(subject, words, tracker.person_fix)
     for subject, key in doctor.fixed([("parent", settings.parent)]):
+        for finding in _checked(screen, subject, parent_field(screen), ""):
+            yield finding
         try:
             await tracker.look(f"issue/{key}", purpose=Purpose.ISSUE, fields="summary")
         except (Gone, Rejected) as refusal:

@@ -249,13 +249,16 @@ def _labels(draft: Draft, form: Form) -> tuple[list[str], tuple[str, ...]]:
     return list(dict.fromkeys([*filter(None, words.values()), draft.marker.text])), tuple(changed)
 
 
+def parent_field(screen: Screen | None) -> str:
+    """Return the id of the field that puts an issue under another: `parent`, or where there is none Epic Link."""
+    on_screen = screen.fields if screen else {}
+    epics = [one.id for one in on_screen.values() if one.custom == _EPIC_LINK]
+    return epics[0] if epics and "parent" not in on_screen else "parent"
+
+
 def _parent(key: str, form: Form) -> tuple[str, Json]:
-    """Return the field that puts an issue under another: `parent`, or Epic Link where a Server has only that."""
-    on_screen = form.screen.fields if form.screen else {}
-    epics = [one for one in on_screen.values() if one.custom == _EPIC_LINK]
-    if epics and "parent" not in on_screen:
-        return epics[0].id, key
-    return "parent", {"key": key}
+    name = parent_field(form.screen)
+    return name, {"key": key} if name == "parent" else key
 
 
 def shaped(one: Field, value: Json, form: Form) -> Json:

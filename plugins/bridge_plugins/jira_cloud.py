@@ -6,12 +6,13 @@ Through the `jira` package 3.10. Last verified against the vendor's description 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from bridge import Finding, Json, Markup, Rejected, Secret, Tracker, fingerprint, hookimpl
 from bridge_plugins import _doctor as doctor
@@ -30,6 +31,17 @@ class Settings(JiraSettings):
     token: Secret = Field(
         description="API token, from https://id.atlassian.com/manage-profile/security/api-tokens"
     )
+
+    @field_validator("url")
+    @classmethod
+    def _is_site_or_gateway(cls, value: str) -> str:
+        """Return the address; what is often pasted instead of it is refused with what to write."""
+        address = urlsplit(value)
+        if address.hostname == "api.atlassian.com" and not re.fullmatch(r"/ex/jira/[0-9a-f-]+/?", address.path):
+            raise ValueError("needs the id of the site: https://api.atlassian.com/ex/jira/CLOUDID")
+        if str(address.hostname).endswith(".atlassian.net") and address.path.strip("/"):
+            raise ValueError(f'is a page inside of Jira: write "https://{address.hostname}"')
+        return value
 
 
 class JiraCloud(JiraTracker[Settings]):
@@ -74,7 +86,7 @@ class JiraCloud(JiraTracker[Settings]):
 
     async def projects(self) -> list[str]:
         """Return keys of projects that the user sees."""
-        return [one["key"] for one in (await self.look("project/search", maxResults=50))["values"]]
+        return [one["key"] for one in (await self.look("project/search", "values", maxResults=50))["values"]]
 
     async def person(self, who: str) -> str:
         """Return the account id of an e-mail address; anything else is one already.
@@ -104,7 +116,7 @@ class JiraCloud(JiraTracker[Settings]):
 
     async def _search(self, jql: str) -> list[dict[str, Json]]:
         """The old `search` answers 410 since 2025: https://developer.atlassian.com/changelog/#CHANGE-2046."""
-        found = await self.look("search/jql", jql=jql, fields="labels,status", maxResults=50)
+        found = await self.look("search/jql", "issues", jql=jql, fields="labels,status", maxResults=50)
         return list(found["issues"])
 
 

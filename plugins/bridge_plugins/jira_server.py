@@ -97,7 +97,9 @@ class JiraServer(JiraTracker[Settings]):
         return any(one["name"] == who for one in users)
 
     async def _search(self, jql: str) -> list[dict[str, Json]]:
-        return list((await self.look("search", jql=jql, fields="labels,status", maxResults=50))["issues"])
+        return list(
+            (await self.look("search", "issues", jql=jql, fields="labels,status", maxResults=50))["issues"]
+        )
 
 
 @hookimpl

@@ -36,7 +36,7 @@ PERMISSIONS = (
 def field(name: str, field_id: str = "", kind: str = "string", **more: Any) -> dict[str, Any]:
     """Return a field of a create screen as `createmeta` gives it."""
     field_id = field_id or name.lower()
-    schema = {"type": kind, **{key: more.pop(key) for key in ("items", "custom") if key in more}}
+    schema: dict[str, Any] = {"type": kind, **{key: more.pop(key) for key in ("items", "custom") if key in more}}
     if field_id.startswith("customfield_"):
         schema["customId"] = int(field_id.removeprefix("customfield_"))
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import ValidationError
@@ -61,8 +61,8 @@ class JiraBehaviour(Setup):
         reference: How Jira's JSON names that user.
     """
 
-    somebody: str
-    reference: Mapping[str, str]
+    somebody: ClassVar[str]
+    reference: ClassVar[Mapping[str, str]]
 
     def refused(self, fake: FakeJira, reply: Reply, when: When = When.CREATE) -> None:
         fake.inject(Fault(FaultKind.REFUSE, when, 1, reply))
@@ -371,6 +371,26 @@ class JiraBehaviour(Setup):
             await subject.create(draft)
 
         assert caught.value.retry_after == timedelta(seconds=1)
+
+    async def test_what_jira_does_not_answer_is_unavailable(
+        self, fake: FakeJira, subject: Any, draft: Draft
+    ) -> None:
+        """JSON with status 200 from something in front of it."""
+        issue = await subject.create(draft)
+        self.refused(fake, Reply(200, json={"status": "ok"}), When.ANY)
+
+        with pytest.raises(Unavailable, match='no "fields"'):
+            await subject.state(issue)
+
+    async def test_a_search_that_jira_refuses_pauses_the_tracker(
+        self, fake: FakeJira, subject: Any, draft: Draft
+    ) -> None:
+        """Who cannot see the project any more gets a 400 for its name: no miss, and nobody's last word."""
+        words = "The value 'ED' does not exist for the field 'project'."
+        self.refused(fake, sentence(words, 400), When.ANY)
+
+        with pytest.raises(NotAllowed, match="does not exist for the field"):
+            await subject.find(draft.marker)
 
     async def test_an_odd_error_body_is_still_an_error(self, fake: FakeJira, subject: Any, draft: Draft) -> None:
         """The SDK's own parsing stumbles over these."""

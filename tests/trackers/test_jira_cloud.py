@@ -8,6 +8,8 @@ import pytest
 
 pytest.register_assert_rewrite("tests.trackers.jira_behaviour")
 
+from pydantic import ValidationError  # noqa: E402
+
 from bridge import Draft, Gone, Issue, NotAllowed, RateLimited, Rejected  # noqa: E402
 from bridge.testing.conformance import TrackerConformance  # noqa: E402
 from bridge.testing.samples import bugs, sample_draft  # noqa: E402
@@ -121,6 +123,15 @@ class TestJiraCloud(JiraBehaviour, TrackerConformance):
         monkeypatch.setattr(fake, "server_info", lambda: info)
 
         assert 'type = "jira-server"' in (await told(subject))["type"]
+
+    @pytest.mark.parametrize(
+        "url",
+        ["https://api.atlassian.com", "https://example.atlassian.net/jira/your-work", "example.atlassian.net"],
+    )
+    def test_addresses_that_are_often_pasted_are_refused(self, url: str) -> None:
+        """The site, or the gateway with the site's id."""
+        with pytest.raises(ValidationError, match=r"write|needs"):
+            JiraCloud.settings_type.model_validate(self.settings(url))
 
     async def test_the_fix_for_wrong_credentials_names_the_page(self, fake: FakeJiraCloud) -> None:
         """Tokens end after a year at most: it will happen."""
