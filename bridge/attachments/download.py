@@ -126,7 +126,8 @@ class Downloader:
         self._holders[path] -= 1
         if self._holders[path] <= 0:
             del self._holders[path]
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # what cannot be removed now is left to `clean`
+                path.unlink()
 
     async def _fetch(self, attachment: Attachment, path: Path) -> None:
         seconds = self._settings.timeout

@@ -107,9 +107,12 @@ class Guard:
                 f"only {' and '.join(schemes)} addresses are fetched, not {url.scheme or 'this'}", retry=False
             )
         host = url.raw_host.decode("ascii").rstrip(".").lower()
+        port = url.port or (443 if url.scheme == "https" else 80)
+        if port > 65535:
+            raise AttachmentError(f"its address is none: there is no port {port}", retry=False)
         if not self._is_allowed(host):
             raise AttachmentError(f"{host} is not in [attachments] allowed_hosts", retry=False)
-        addresses = await self._addresses(host, url.port or (443 if url.scheme == "https" else 80))
+        addresses = await self._addresses(host, port)
         if not self._settings.allow_private:
             for address in addresses:
                 if not is_public(address):
