@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from bridge.model import Attachment, Body, Bug, Device, Draft, Export, Kind, Level, Marker, Reporter
-from bridge.tracker import Tracker
+from bridge.tracker import Tracker, TrackerSettings
+
+if TYPE_CHECKING:
+    from bridge.mapping import Mapper
 
 SINCE = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 """The moment of the first attempt in samples; where `FakeClock` starts."""
@@ -129,14 +133,38 @@ def sample_draft(
     tracker: Tracker[Any], bug: Bug | None = None, *, marker: Marker | None = None, **changes: Any
 ) -> Draft:
     """Return `bug` (the documented one) mapped for `tracker` as the bridge does it, with `changes`."""
-    from bridge.mapping import Mapper  # noqa: PLC0415 - templates and renderers only where a draft is wanted
-
     export = sample_export(bug)
-    return Mapper(tracker).draft(export, marker or sample_marker(export.bug, tracker.name)).with_(**changes)
+    return _mapper(tracker).draft(export, marker or sample_marker(export.bug, tracker.name)).with_(**changes)
 
 
 def sample_comment(tracker: Tracker[Any], text: str = "Still there in *today's* build.") -> Body:
     """Return what a tester wrote as a comment in the tracker's markup."""
-    from bridge.mapping import Mapper, quote  # noqa: PLC0415 - as above
+    from bridge.mapping import quote  # noqa: PLC0415 - templates and renderers only where they are wanted
 
-    return Mapper(tracker).comment(quote(text))
+    return _mapper(tracker).comment(quote(text))
+
+
+def _mapper(tracker: Tracker[Any]) -> Mapper:
+    return _compiled(_Same(tracker))
+
+
+class _Same:
+    """A tracker, equal to others for which the mapping is the same: hundreds of tests compile it once."""
+
+    def __init__(self, tracker: Tracker[Any]) -> None:
+        self.tracker = tracker
+        common = tracker.settings.model_dump_json(include=set(TrackerSettings.model_fields))
+        self.key = (type(tracker), common)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+@lru_cache(maxsize=32)
+def _compiled(same: _Same) -> Mapper:
+    from bridge.mapping import Mapper  # noqa: PLC0415 - as above
+
+    return Mapper(same.tracker)

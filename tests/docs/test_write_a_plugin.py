@@ -33,10 +33,12 @@ def build(folder: Path, *, steps: str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("steps", ["first", "all"])
-def test_the_plugin_passes_the_suite(tmp_path: Path, steps: str) -> None:
+@pytest.mark.parametrize(
+    ("steps", "quick"),  # waiting for timeouts is tested for the same tracker elsewhere
+    [("first", "create or can_do or lacks"), ("all", "not an_answer_that_does_not_come")],
+)
+def test_the_plugin_passes_the_suite(tmp_path: Path, steps: str, quick: str) -> None:
     build(tmp_path, steps=steps)
-    quick = "not an_answer_that_does_not_come"  # waits for timeouts; tested for the same tracker elsewhere
 
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-k", quick],
@@ -48,7 +50,7 @@ def test_the_plugin_passes_the_suite(tmp_path: Path, steps: str) -> None:
     )
 
     assert run.returncode == 0, run.stdout + run.stderr
-    assert int(re.search(r"(\d+) passed", run.stdout)[1]) > 30  # type: ignore[index]
+    assert int(re.search(r"(\d+) passed", run.stdout)[1]) > 15  # type: ignore[index]
 
 
 def test_the_single_file_is_a_plugin_and_its_configuration_is_valid(tmp_path: Path) -> None:
