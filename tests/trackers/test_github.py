@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from datetime import timedelta
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -425,3 +427,11 @@ def test_the_marker_is_a_hidden_comment_and_nobody_is_pinged() -> None:
     assert f"<!-- {sample_marker(sample_bug()).text} -->" in draft.body.text
     assert "@octocat" not in draft.body.text
     assert "#1" not in draft.body.text
+
+
+def test_the_documented_example_is_valid() -> None:
+    """docs/trackers/github.md shows a table that loads."""
+    page = (Path(__file__).parents[2] / "docs" / "trackers" / "github.md").read_text("utf-8")
+    table = tomllib.loads(page.split("```toml\n")[1].split("```")[0])["trackers"]["shop"]
+
+    assert GitHub.settings_type.model_validate(table).type == "github"

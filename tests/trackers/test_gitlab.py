@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -413,3 +414,11 @@ def test_the_mapping_needs_no_network() -> None:
 
     assert sent["labels"] == ["mobile ios", "test-io"]
     assert set(sent) == {"title", "description", "labels"}
+
+
+def test_the_documented_example_is_valid() -> None:
+    """docs/trackers/gitlab.md shows a table that loads."""
+    page = (Path(__file__).parents[2] / "docs" / "trackers" / "gitlab.md").read_text("utf-8")
+    table = tomllib.loads(page.split("```toml\n")[1].split("```")[0])["trackers"]["shop"]
+
+    assert GitLab.settings_type.model_validate(table).type == "gitlab"
