@@ -234,6 +234,8 @@ def _decoded(value: str) -> bytes:
 
 
 def _without_credentials(document: Json, body: bytes) -> tuple[Json, bytes]:
+    if b"test_environment" not in body and b"\\u" not in body:  # nowhere, not even escaped
+        return document, body
     kept, dropped = payload.without_credentials(document)
     return (kept, payload.dump(kept)) if dropped else (document, body)
 

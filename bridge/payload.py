@@ -250,6 +250,8 @@ def scrub(body: bytes) -> bytes:
 
 def clean(text: str) -> str:
     """Return `text` with Unix line ends, and without control characters and lone surrogates."""
+    if text.isprintable():  # most are, and finding out is quick
+        return text
     return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 

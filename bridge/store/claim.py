@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, exists, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Select, exists, func, insert, select, update
 
 from bridge.model import Attachment, Issue
 from bridge.store.records import Batch, Claim, Claimed, ClaimedFollowup, Followup, KnownIssue
@@ -92,7 +92,7 @@ def _claim_deliveries(connection: Connection, item: Claim, now: float, limit: in
     # a create may be sent at any moment from here on: until the outcome says otherwise, that is in doubt
     rows = connection.execute(
         update(deliveries)
-        .where(deliveries.c.position.in_(positions), deliveries.c.state == PENDING)
+        .where(deliveries.c.position.in_(positions))
         .values(
             state="running",
             lease_owner=item.owner,
@@ -142,8 +142,7 @@ def _sources(connection: Connection, ids: Sequence[str]) -> dict[str, Any]:
 
 
 def _known_issues(connection: Connection, tracker: str, bug_ids: Sequence[int]) -> dict[int, KnownIssue]:
-    keys = [(tracker, bug_id) for bug_id in set(bug_ids)]
-    query = select(issues).where(tuple_(issues.c.tracker, issues.c.bug_id).in_(keys))
+    query = select(issues).where(issues.c.tracker == tracker, issues.c.bug_id.in_(set(bug_ids)))
     return {
         row.bug_id: KnownIssue(
             issue=Issue(id=row.issue_id, key=row.issue_key, url=row.issue_url), export_id=row.export_id
@@ -166,7 +165,7 @@ def _claim_followups(connection: Connection, item: Claim, now: float, limit: int
         return ()
     rows = connection.execute(
         update(followups)
-        .where(followups.c.position.in_(positions), followups.c.state == PENDING)
+        .where(followups.c.position.in_(positions))
         .values(
             state="running",
             lease_owner=item.owner,

@@ -102,6 +102,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         backlog=_BACKLOG,
         limit_concurrency=_MOST_AT_ONCE,
         timeout_keep_alive=75,

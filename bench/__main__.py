@@ -1,0 +1,48 @@
+"""Measure everything and print the table: `python -m bench [accept|deliver|stand|claim ...]`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from bench import measures
+from bench.measures import Row
+
+MEASURES: dict[str, Callable[[Path], list[Row]]] = {
+    "accept": lambda folder: asyncio.run(measures.accepting(folder)),
+    "deliver": lambda folder: asyncio.run(measures.delivering(folder)),
+    "stand": measures.standing,
+    "claim": measures.claiming,
+}
+
+
+def main(names: list[str]) -> int:
+    """Measure, print a Markdown table, and return 1 if anything is not as wanted."""
+    print(machine(), flush=True)
+    print("\n| measure | here | wanted | |\n| --- | --- | --- | --- |", flush=True)
+    missed = 0
+    for name in names or list(MEASURES):
+        with tempfile.TemporaryDirectory(prefix="tracker-bridge-bench-") as folder:
+            for row in MEASURES[name](Path(folder)):
+                verdict = {True: "✓", False: "missed", None: ""}[row.good]
+                missed += row.good is False
+                print(f"| {row.measure} | {row.value} | {row.wanted} | {verdict} |", flush=True)
+    return 1 if missed else 0
+
+
+def machine() -> str:
+    """Return what it was measured on."""
+    versions = ", ".join(f"{name} {version(name)}" for name in ("starlette", "uvicorn", "httpx", "sqlalchemy"))
+    return (
+        f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platform.release().split('-')[0]}, "
+        f"Python {platform.python_version()}, {versions}; client, server and tracker share the machine."
+    )
+
+
+sys.exit(main(sys.argv[1:]))

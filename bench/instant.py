@@ -1,0 +1,51 @@
+"""A tracker that answers at once and remembers when it did; and the plugin for it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import time
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from bridge.web.server import new_event_loop
+
+
+async def main() -> None:
+    """Serve until terminated."""
+    numbers, made = itertools.count(1), dict[str, float]()
+
+    async def create(request: Request) -> Response:
+        document = json.loads(await request.body())
+        made.setdefault(document["marker"], time.time())
+        return JSONResponse({"id": str(next(numbers))}, 201)
+
+    async def list_made(_request: Request) -> Response:
+        return JSONResponse(made)
+
+    routes = [Route("/issues", create, methods=["POST"]), Route("/issues", list_made)]
+    config = uvicorn.Config(
+        Starlette(routes=routes),
+        port=0,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.005)
+    print(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", flush=True)
+    await serving
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(main())

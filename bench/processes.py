@@ -1,0 +1,107 @@
+"""The processes that are measured: the daemon, a raw Starlette endpoint, a tracker that answers at once."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+SECRET = "bench-secret-0123456789"
+TOKEN = "bench-token-0123456789"
+
+
+@contextmanager
+def _process(arguments: list[str], log: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Start a Python process; yield it and the URL that it says it serves at."""
+    with log.open("wb") as stream:
+        process = subprocess.Popen([sys.executable, *arguments], stdout=stream, stderr=stream)
+    try:
+        yield process, _url_in(log, process)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _url_in(log: Path, process: subprocess.Popen[bytes]) -> str:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        found = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
+        if found:
+            return found[0]
+        if process.poll() is not None:
+            break
+        time.sleep(0.002)
+    raise RuntimeError(f"did not start:\n{log.read_text()}")
+
+
+@contextmanager
+def raw(folder: Path) -> Iterator[str]:
+    """Run an endpoint that only reads the body and answers 202, on the same server; yield its URL."""
+    with _process(["-m", "bench.raw"], folder / "raw.log") as (_, url):
+        yield f"{url}/export/shop/{SECRET}"
+
+
+@contextmanager
+def instant_tracker(folder: Path) -> Iterator[str]:
+    """Run a tracker that answers at once; yield its URL."""
+    with _process(["-m", "bench.instant"], folder / "instant.log") as (_, url):
+        yield url
+
+
+class Daemon:
+    """A running daemon."""
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str) -> None:
+        self.url = url
+        self.export_url = f"{url}/export/shop/{SECRET}"
+        self._process = psutil.Process(process.pid)
+
+    def memory(self) -> float:
+        """Return the resident memory in MiB."""
+        return float(self._process.memory_info().rss) / 2**20
+
+    def processor_seconds(self) -> float:
+        """Return the processor time used so far, in seconds."""
+        times = self._process.cpu_times()
+        return float(times.user + times.system)
+
+    def api(self, path: str, body: object = None) -> dict[str, object]:
+        """Call the API."""
+        data = json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(f"{self.url}/api/{path}", data, {"Authorization": f"Bearer {TOKEN}"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return dict(json.load(answer))
+
+
+@contextmanager
+def daemon(folder: Path, *, tracker: str = 'type = "files"', plugins: str = "") -> Iterator[Daemon]:
+    """Run a daemon with one tracker in a folder of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "config.toml"
+    config.write_text(
+        f'[server]\nport = 0\nadmin_token = "{TOKEN}"\n[log]\nlevel = "warning"\n{plugins}\n'
+        f'[connections.shop]\nsecret = "{SECRET}"\n[[routes]]\ntrackers = ["it"]\n[trackers.it]\n{tracker}\n'
+    )
+    with _process(["-m", "bench.serve", str(config)], folder / "daemon.log") as (process, url):
+        yield Daemon(process, url)
+
+
+def first_accepted(url: str, body: bytes, start: float) -> float:
+    """Return the seconds from `start` until an export was answered 202."""
+    while True:
+        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                if answer.status == 202:
+                    return time.perf_counter() - start
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.002)

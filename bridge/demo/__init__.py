@@ -1,0 +1,1 @@
+"""The demo: the whole way of an export, with no account anywhere."""
