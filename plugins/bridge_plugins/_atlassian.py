@@ -10,13 +10,10 @@ from __future__ import annotations
 import json
 import re
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, ClassVar, TypeVar
-from urllib.parse import quote, urlsplit
-
-from pydantic import Field as Setting
-from pydantic import field_validator
+from urllib.parse import quote
 
 from bridge import (
     Answer,
@@ -36,7 +33,6 @@ from bridge import (
     Report,
     SdkTracker,
     TrackerError,
-    TrackerSettings,
     Unavailable,
     Unit,
     error_for,
@@ -53,36 +49,16 @@ from bridge_plugins._atlassian_fields import (
     did_you_mean,
     update_payload,
 )
+from bridge_plugins._atlassian_settings import JiraSettings
 
 _PAGE = 100
 _TOO_LARGE = re.compile(r"too (large|big)|size|exceed", re.IGNORECASE)
 
 
-class JiraSettings(TrackerSettings):
-    """Settings of both Jiras."""
-
-    url: str = Setting(description="address of Jira, with its context path if it has one")
-    project: str = Setting(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", description="key of the project: SHOP")
-    issue_type: str = Setting("Bug", description="issue type where `issue_types` says nothing")
-    severity_field: str = Setting("Severity", description="name of the field that `severities` fill")
-    remote_link: bool = Setting(True, description='show "test IO bug" among the links of the issue')
-    browser_url: str = Setting("", description="address of Jira for people, if Jira itself says a wrong one")
-
-    @field_validator("url", "browser_url")
-    @classmethod
-    def _is_base(cls, value: str) -> str:
-        """Return the address without a trailing slash."""
-        parts = urlsplit(value)
-        if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
-            raise ValueError('is no address: write it like "https://jira.example.com"')
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("must hold neither credentials nor a query: only the address")
-        if re.search(r"/(rest|browse|projects|secure)(/|$)", parts.path):
-            raise ValueError("is a page inside of Jira: leave out everything from /rest, /browse or /projects on")
-        return value.rstrip("/")
-
-
 J = TypeVar("J", bound=JiraSettings)
+
+Payload = Callable[[Draft, Form], tuple[dict[str, Json], tuple[str, ...]]]
+"""Makes the body of a request from a draft, and warnings."""
 
 
 class JiraTracker(SdkTracker[J, Any]):
@@ -98,7 +74,6 @@ class JiraTracker(SdkTracker[J, Any]):
     title_limit = 254
     unit = Unit.UTF16
     default_priorities: ClassVar[Mapping[str, str]] = {"critical": "Highest", "high": "High", "low": "Low"}
-
     default_kind_labels: ClassVar[Mapping[str, str]] = {
         "visual": "visual",
         "content": "content",
@@ -197,12 +172,8 @@ class JiraTracker(SdkTracker[J, Any]):
 
     async def create(self, draft: Draft) -> Issue:
         """Make the issue in one POST, with the marker as label and as entity property."""
-        form, site = await self.form(draft), await self.site()
-        payload, warnings = create_payload(draft, form)
-        try:
-            answer = await self.send("POST", "issue", payload, Purpose.CREATE)
-        except Rejected as error:
-            raise self._explained(error, form) from None
+        site = await self.site()
+        answer, warnings = await self._submit("POST", "issue", create_payload, draft, Purpose.CREATE)
         if not (isinstance(answer, dict) and answer.get("id") and answer.get("key")):
             raise InDoubt("Jira answered a create with success, but with no issue key")
         return self._issue(answer, site, warnings)
@@ -235,13 +206,8 @@ class JiraTracker(SdkTracker[J, Any]):
 
     async def update(self, issue: Issue, draft: Draft) -> Issue:
         """Set the named parts anew. Labels that people added stay."""
-        form = await self.form(draft)
-        payload, warnings = update_payload(draft, form)
-        if payload:
-            try:
-                await self.send("PUT", f"issue/{issue.id}", payload, Purpose.ISSUE)
-            except Rejected as error:
-                raise self._explained(error, form) from None
+        path = f"issue/{issue.id}"
+        _, warnings = await self._submit("PUT", path, update_payload, draft, Purpose.ISSUE)
         return Issue(id=issue.id, key=issue.key, url=issue.url, warnings=warnings)
 
     async def comment(self, issue: Issue, body: Body) -> None:
@@ -287,21 +253,20 @@ class JiraTracker(SdkTracker[J, Any]):
     async def site(self) -> str:
         """Return the address of Jira for people. Behind the gateway it is not the one we talk to."""
         if not self._site:
-            self._site = self.settings.browser_url or (await self.look("serverInfo", "baseUrl"))["baseUrl"].rstrip(
-                "/"
-            )
+            told = self.settings.browser_url or (await self.look("serverInfo", "baseUrl"))["baseUrl"]
+            self._site = told.rstrip("/")
         return self._site
 
     async def form(self, draft: Draft) -> Form:
         """Return what is needed to fill in the create screen of the draft's issue type."""
         screen = await self.screen(draft.issue_type)
-        wanted = {draft.assignee} if draft.sets("assignee") and draft.assignee else set()
+        wanted: list[Any] = [draft.assignee] if draft.sets("assignee") else []
         for name, value in draft.fields.items() if draft.sets("fields") else ():
             one = screen.find(name)
             if one and one.is_person:
-                wanted |= {item for item in (value if isinstance(value, list | tuple) else [value]) if item}
-        for who in wanted - self._people.keys():
-            if isinstance(who, str):
+                wanted += value if isinstance(value, list | tuple) else [value]
+        for who in wanted:
+            if who and isinstance(who, str) and who not in self._people:
                 self._people[who] = await self.person(who)
         return self._form(screen)
 
@@ -392,10 +357,21 @@ class JiraTracker(SdkTracker[J, Any]):
             people=self._people,
         )
 
-    def _explained(self, error: Rejected, form: Form) -> Rejected:
-        """Return the refusal in people's words, and forget the screen: it may have changed since."""
-        self._screens.clear()
-        return form.screen.explain(error) if form.screen else error
+    async def _submit(
+        self, method: str, path: str, make: Payload, draft: Draft, purpose: Purpose
+    ) -> tuple[Json, tuple[str, ...]]:
+        """Send a draft as the create screen wants it, and return the answer and warnings.
+
+        A refusal is put in people's words, and the screen is looked at anew next time: it may be another by then.
+        """
+        try:
+            payload, warnings = make(draft, await self.form(draft))
+            answer = await self.send(method, path, payload, purpose) if payload else None
+        except Rejected as error:
+            screen = self._screens.get(draft.issue_type.casefold())
+            self._screens.clear()
+            raise (screen.explain(error) if screen else error) from None
+        return answer, warnings
 
     def _issue(self, data: Mapping[str, Json], site: str, warnings: tuple[str, ...] = ()) -> Issue:
         return Issue(id=str(data["id"]), key=data["key"], url=f"{site}/browse/{data['key']}", warnings=warnings)

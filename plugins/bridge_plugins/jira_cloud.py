@@ -16,8 +16,9 @@ from pydantic import Field, field_validator
 
 from bridge import Finding, Json, Markup, Rejected, Secret, Tracker, fingerprint, hookimpl
 from bridge_plugins import _doctor as doctor
-from bridge_plugins._atlassian import JiraSettings, JiraTracker
+from bridge_plugins._atlassian import JiraTracker
 from bridge_plugins._atlassian_fields import Dialect
+from bridge_plugins._atlassian_settings import JiraSettings
 
 
 class Settings(JiraSettings):

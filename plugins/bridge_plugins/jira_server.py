@@ -16,8 +16,9 @@ from pydantic import Field, model_validator
 
 from bridge import Finding, Json, Markup, Secret, Tracker, fingerprint, hookimpl
 from bridge_plugins import _doctor as doctor
-from bridge_plugins._atlassian import JiraSettings, JiraTracker
+from bridge_plugins._atlassian import JiraTracker
 from bridge_plugins._atlassian_fields import Dialect
+from bridge_plugins._atlassian_settings import JiraSettings
 
 OLDEST = (8, 4)  # has the create screen's description as we read it
 TOKENS_SINCE = (8, 14)

@@ -210,6 +210,27 @@ class JiraBehaviour(Setup):
 
         assert fake.issues[issue.id]["fields"]["priority"] == {"name": "High"}
 
+    async def test_a_field_that_was_missing_is_found_once_it_is_on_the_screen(
+        self, fake: FakeJira, subject: Any
+    ) -> None:
+        """A replay is enough."""
+        draft = sample_draft(subject, fields={"Severity": "Major"})
+        with pytest.raises(Rejected, match="not on the create screen"):
+            await subject.create(draft)
+
+        fake.screen += custom_fields()
+
+        assert await subject.create(draft)
+
+    async def test_a_table_is_sent_as_it_is(self, fake: FakeJira, subject: Any) -> None:
+        """The way out for what the bridge does not foresee; also for people."""
+        fake.screen += custom_fields()
+        draft = sample_draft(subject, fields={"Contact": dict(self.reference)})
+
+        issue = await subject.create(draft)
+
+        assert fake.issues[issue.id]["fields"]["customfield_10005"] == self.reference
+
     async def test_labels_lose_their_spaces_and_say_so(self, fake: FakeJira, subject: Any) -> None:
         """Jira would refuse the whole issue."""
         issue = await subject.create(sample_draft(subject, labels=("check out", "shop")))
