@@ -38,17 +38,22 @@ def fit(
     size = length(content, unit)
     if limit is None or size <= limit:
         return Body(renderer.markup, content)
-    kept, budget = renderer.document([*note, *end]), weight(blocks)
+    kept = renderer.document([*note, *end])
     if length(kept, unit) > limit:
         kept = renderer.document(end)
-    low, high = 0, budget
+    low, high, whole = 0, 1, weight(blocks)
     while low < high:
-        middle = (low + high + 1) // 2
-        attempt = renderer.document([*tidy(keep(blocks, middle)), *note, *end])
+        attempt = renderer.document([*tidy(keep(blocks, high)[0]), *note, *end])
+        if length(attempt, unit) > limit:
+            break
+        low, high, kept = high, min(2 * high, whole), attempt
+    while low < high - 1:
+        middle = (low + high) // 2
+        attempt = renderer.document([*tidy(keep(blocks, middle)[0]), *note, *end])
         if length(attempt, unit) <= limit:
             low, kept = middle, attempt
         else:
-            high = middle - 1
+            high = middle
     return Body(renderer.markup, kept, (f"cut from {size} to {length(kept, unit)} {unit}",))
 
 
@@ -64,19 +69,24 @@ def weight(nodes: Sequence[Node]) -> int:
     return sum(1 + len(node.text) + weight(node.children) for node in nodes)
 
 
-def keep(nodes: Sequence[Node], budget: int) -> list[Node]:
-    """Return the first nodes that weigh at most `budget`, the last one shortened; links and code stay whole."""
+def keep(nodes: Sequence[Node], budget: int) -> tuple[list[Node], int]:
+    """Return the first nodes that weigh at most `budget`, the last one shortened, and what is left of the budget.
+
+    Links and code stay whole. Nothing beyond the budget is looked at, so the cost is that of what is kept.
+    """
     kept: list[Node] = []
     for node in nodes:
-        size = weight([node])
-        if size <= budget:
+        if node.kind in _WHOLE:
+            budget -= weight([node])
+            if budget < 0:
+                return kept, 0
             kept.append(node)
-            budget -= size
             continue
-        if budget > 1 and node.kind not in _WHOLE:
-            inside = keep(node.children, budget - 1)
-            text = shorten(node.text, budget - 1)
-            if inside or text:
-                kept.append(replace(node, children=tuple(inside), text=text))
-        break
-    return kept
+        if budget < 1:
+            return kept, 0
+        children, left = keep(node.children, budget - 1)
+        text = shorten(node.text, left)
+        if children or text or not (node.children or node.text):
+            kept.append(replace(node, children=tuple(children), text=text))
+        budget = left - len(text) if text == node.text else 0
+    return kept, budget

@@ -121,13 +121,13 @@ class Gfm(TextRenderer):
         return f"{ticks}{pad}{node.text}{pad}{ticks}"
 
     def strong(self, node: Node) -> str:
-        return f"**{self.inlines(node.children)}**"
+        return f"**{self._inside(node)}**"
 
     def em(self, node: Node) -> str:
-        return f"*{self.inlines(node.children)}*"
+        return f"*{self._inside(node)}*"
 
     def strike(self, node: Node) -> str:
-        return f"~~{self.inlines(node.children)}~~"
+        return f"~~{self._inside(node)}~~"
 
     def link(self, node: Node) -> str:
         url = encoded(node.href)
@@ -140,6 +140,10 @@ class Gfm(TextRenderer):
 
     def line_break(self, node: Node) -> str:
         return "  \n"
+
+    def _inside(self, node: Node) -> str:
+        """A mark at the edge of a mark is taken for one inside a word, the case in which every mark is safe."""
+        return self.inlines(node.children, edge="x")
 
     def _cell(self, cell: Node) -> str:
         return re.sub(r"(?<!\\)\|", r"\|", self.inlines(cell.children))

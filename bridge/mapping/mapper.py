@@ -86,8 +86,9 @@ class Mapper:
             Rejected: A template cannot be filled in with this bug.
         """
         files = () if self._tracker.settings.attachments == "none" else export.bug.attachments
-        bug: Bug = cleaned(replace(export.bug, attachments=files))
-        context = {"bug": bug, "export": replace(cleaned(export), bug=bug), "marker": marker}
+        clean_export: Export = cleaned(replace(export, bug=replace(export.bug, attachments=files)))
+        bug = clean_export.bug
+        context = {"bug": bug, "export": clean_export, "marker": marker}
         title, warnings = self._fitting_title(one_line(self._title(context)) or f"test IO bug {bug.id}")
         tables = (self._priorities, self._severities, self._issue_types, self._kind_labels)
         return Draft(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -26,7 +27,7 @@ SAFE_SCHEMES = frozenset({"http", "https", "ftp", "mailto"})
 """What a link that a tester wrote may lead to. Anything else stays text."""
 
 _PLACE = re.compile(f"{OPEN}(\\d+){CLOSE}")
-_ONLY_PLACES = re.compile(f"\\s*(?:{OPEN}\\d+{CLOSE}\\s*)+")
+_ONLY_PLACES = re.compile(f"(?:[ \t]*{OPEN}\\d+{CLOSE}[ \t]*(?:\n|$))+")
 _BRACKETED_URL = re.compile(f"<({OPEN}[a-z]+://[^\\s{OPEN}{CLOSE}]+{CLOSE})>", re.IGNORECASE)
 _KINDS = {"s": "strike", "list_item": "item", "blockquote": "quote", "tr": "row", "th": "cell", "td": "cell"}
 _COSTLY = 2000  # brackets and backticks; beyond that looking for their partners takes seconds
@@ -53,12 +54,23 @@ def parse(markdown: str, parsers: Parsers, text: TextMode = "markdown") -> tuple
 class Parsers(threading.local):
     """The parsers, once for each thread: linkify-it keeps the text that it is looking at in itself."""
 
-    def __init__(self) -> None:
-        self.template = _parser("commonmark", ["table", "strikethrough", "linkify"], lambda _: True)
-        self.template.disable("html_block").disable("html_inline")
-        self.markdown = _tester_parser()
-        self.step = _tester_parser().disable(["list", "blockquote"])
-        self.plain = _parser("zero", ["linkify", "newline"], is_safe)
+    @cached_property
+    def template(self) -> MarkdownIt:
+        """The parser for a template's Markdown."""
+        parser = _parser("commonmark", ["table", "strikethrough", "linkify"], lambda _: True)
+        return parser.disable(["html_block", "html_inline"])
+
+    @cached_property
+    def _markdown(self) -> MarkdownIt:
+        return _tester_parser()
+
+    @cached_property
+    def _step(self) -> MarkdownIt:
+        return _tester_parser().disable(["list", "blockquote"])
+
+    @cached_property
+    def _plain(self) -> MarkdownIt:
+        return _parser("zero", ["linkify", "newline"], is_safe)
 
     def of_tester(self, source: str, mode: TextMode, *, step: bool) -> MarkdownIt:
         """Return the parser for a tester's text.
@@ -70,8 +82,8 @@ class Parsers(threading.local):
         """
         costly = source.count("[") + source.count("`") > _COSTLY
         if mode == "plain" or costly:
-            return self.plain
-        return self.step if step else self.markdown
+            return self._plain
+        return self._step if step else self._markdown
 
 
 def is_safe(url: str) -> bool:

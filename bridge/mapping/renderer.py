@@ -82,10 +82,15 @@ class TextRenderer(Renderer[str]):
         """Return blocks one below the other."""
         return self.between.join(self.render(node) for node in nodes)
 
-    def inlines(self, nodes: Sequence[Node]) -> str:
-        """Return inline nodes one after the other, each in the form that fits between its neighbours."""
+    def inlines(self, nodes: Sequence[Node], edge: str = "") -> str:
+        """Return inline nodes one after the other, each in the form that fits between its neighbours.
+
+        Args:
+            nodes: The nodes.
+            edge: The character at both ends, empty where a line starts and ends.
+        """
         parts = [self.render(node) for node in nodes]
-        edges = ["", *parts, ""]
+        edges = [edge, *parts, edge]
         return "".join(
             self.beside(node, part, edges[index][-1:], edges[index + 2][:1])
             for index, (node, part) in enumerate(zip(nodes, parts, strict=True))

@@ -6,7 +6,7 @@ import enum
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from bridge.tracker import Unit
@@ -40,7 +40,7 @@ def cleaned(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return tuple(cleaned(item) for item in value)
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{field.name: cleaned(getattr(value, field.name)) for field in fields(value)})
+        return type(value)(**{field.name: cleaned(getattr(value, field.name)) for field in fields(value)})
     return value
 
 
