@@ -140,11 +140,12 @@ class Fault:
     """Something that goes wrong, `times` times.
 
     Attributes:
+        when: Which requests it strikes; a function of the request for any others.
         reply: For REFUSE and ANSWER_AFTER; a gateway's 502 page when None.
     """
 
     kind: FaultKind
-    when: When = When.CREATE
+    when: When | Callable[[Request], bool] = When.CREATE
     times: int = 1
     reply: Reply | None = None
 
@@ -251,13 +252,18 @@ class FakeServer:
 
     def _strike(self, request: Request) -> Fault | None:
         for index, fault in enumerate(self._faults):
-            if fault.when is When.ANY or self.is_create(request):
+            if self._strikes(fault, request):
                 if fault.times > 1:
                     self._faults[index] = replace(fault, times=fault.times - 1)
                 else:
                     del self._faults[index]
                 return fault
         return None
+
+    def _strikes(self, fault: Fault, request: Request) -> bool:
+        if isinstance(fault.when, When):
+            return fault.when is When.ANY or self.is_create(request)
+        return fault.when(request)
 
 
 class _Server(socketserver.TCPServer):

@@ -140,6 +140,13 @@ MISTAKES = {
             await self.call("POST", f"/tickets/{issue.id}/files", files={"file": ("a", b"")})
         """,
     ),
+    "reads a whole file at once": (
+        "test_attach_reads_a_large_file_in_pieces",
+        """
+        async def attach(self, issue, file):
+            await self.call("POST", f"/tickets/{issue.id}/files", files={"file": ("a", file.path.read_bytes())})
+        """,
+    ),
     "sends in a preview": (
         "test_preview_shows_what_would_be_sent_and_sends_nothing",
         """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,31 @@ ODD_NAME = 'Bildschirm "foto"\r\n; filename=x ☃ ñ.png'
 """A file name that breaks out of a header when nobody takes care."""
 
 MakeFile = Callable[[str, bytes], AttachmentFile]
+
+
+LONGEST_PIECE = 2**20
+"""Bytes of an attachment that may be read at once."""
+
+
+class WatchedPath(type(Path())):  # type: ignore[misc] # the class of paths of this system
+    """A path that knows the longest piece that was read from its file at once, in bytes."""
+
+    longest: int
+
+    def open(self, *_arguments: Any, **_options: Any) -> io.BufferedReader:
+        """Open the file, watching."""
+        return _WatchedReader(io.FileIO(str(self)), self)
+
+
+class _WatchedReader(io.BufferedReader):
+    def __init__(self, raw: io.FileIO, path: WatchedPath) -> None:
+        super().__init__(raw)
+        self._path = path
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        content = super().read(size)
+        self._path.longest = max(self._path.longest, len(content))
+        return content
 
 
 class Later(Setup):
@@ -86,6 +113,21 @@ class Later(Setup):
             assert size == 0
         else:
             assert self.uploaded(fake, file.path.read_bytes())
+
+    async def test_attach_reads_a_large_file_in_pieces(
+        self, subject: Tracker[Any], draft: Draft, make_file: MakeFile
+    ) -> None:
+        """A video must not fill the memory. A vendor that wants files inside JSON lacks `pieces`."""
+        self.needs("attach")
+        self.needs("pieces")
+        issue = await subject.create(draft)
+        file = make_file("video.mp4", b"x" * 5_000_000)
+        path = WatchedPath(file.path)
+        path.longest = 0
+
+        await subject.attach(issue, replace(file, path=path))
+
+        assert 0 < path.longest <= LONGEST_PIECE
 
     async def test_attach_takes_any_file_name(
         self, fake: FakeServer, subject: Tracker[Any], draft: Draft, make_file: MakeFile

@@ -41,7 +41,8 @@ class Setup:
         tracker: The tracker class.
         server: Its fake; made without arguments.
         secret: The credential that `settings` contains. It must not appear anywhere.
-        lacks: Why the tracker cannot do something: a method of `bridge.tracker.OPTIONAL`, or a part of a draft.
+        lacks: Why the tracker cannot do something: a method of `bridge.tracker.OPTIONAL`, a part of a draft, or
+            `pieces` (the vendor takes files inside JSON only).
         refusals: The vendor's own answers, one or several for each error; the others are `STANDARD`.
     """
 
