@@ -28,8 +28,7 @@ class Delivering:
     """One attempt under way.
 
     Attributes:
-        doubt_since: When a create may have been sent; None for no doubt. What a crash at this moment would leave.
-        creating: Whether a create is being sent right now.
+        doubt_since: Until when a create may have made an issue that we do not know; None for no doubt.
     """
 
     claimed: Claimed
@@ -40,7 +39,6 @@ class Delivering:
     prepare: Prepare
     owner: str
     doubt_since: datetime | None = None
-    creating: bool = False
 
     async def run(self) -> Outcome:
         """Make the attempt. Never raises but for cancellation, where it says what to write down instead."""
@@ -122,18 +120,15 @@ class Delivering:
         now = self.clock.now()
         if self.doubt_since is not None:  # the doubt that the claim wrote down is an older one
             await self.store.mark_create(self.claimed.export_id, self.tracking.name, now)
-        self.doubt_since, self.creating = now, True
+        self.doubt_since = now
         try:
             issue = await self.tracking.tracker.create(draft)
-        except InDoubt:
+            if not issue.id or not issue.key:
+                raise InDoubt("the tracker answered without the new issue's id")
+        except BaseException as error:  # cancellation is no clear answer either
+            clear = isinstance(error, TrackerError) and not isinstance(error, InDoubt)
+            self.doubt_since = None if clear else self.clock.now()  # until now it may have been made
             raise
-        except TrackerError:
-            self.doubt_since = None  # a clear answer: nothing was made
-            raise
-        finally:
-            self.creating = False
-        if not issue.id or not issue.key:
-            raise InDoubt("the tracker answered without the new issue's id")
         self.doubt_since = None
         return issue
 

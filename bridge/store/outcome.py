@@ -237,7 +237,8 @@ def heartbeat(connection: Connection, items: Sequence[tuple[str, float]]) -> lis
 def recover(connection: Connection, items: Sequence[tuple[float, float]]) -> list[int]:
     """Give back what nobody holds any more (leases older than, now); returns how many deliveries.
 
-    They stay in doubt, so that the next attempt looks for the marker before it creates.
+    They are in doubt from now on, so that the next attempt looks for the marker before it creates: an issue may
+    have been made until a moment ago.
     """
     counts = []
     for older_than, now in items:
@@ -245,7 +246,9 @@ def recover(connection: Connection, items: Sequence[tuple[float, float]]) -> lis
         rows = connection.execute(
             update(deliveries)
             .where(*lost)
-            .values(state="pending", lease_owner=None, lease_until=None, next_at=now, changed_at=now)
+            .values(
+                state="pending", lease_owner=None, lease_until=None, next_at=now, changed_at=now, doubt_since=now
+            )
             .returning(deliveries.c.export_id, deliveries.c.tracker)
         ).all()
         for row in rows:
