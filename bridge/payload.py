@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +22,10 @@ BUG_EXPORTED = "bug.exported"
 
 _CREDENTIALS = frozenset({"username", "password", "access"})
 _LARGEST_ID = 2**63 - 1
+_DEEPEST = 100  # what walks a document does so by recursion
+_CREDENTIAL = re.compile(  # in what is nearly JSON: quotes of either kind, or none, and perhaps not closed
+    rb"""(\b(?:username|password|access)["']?\s*:\s*)("(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s,}\]]+)"""
+)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _NUMBERED = re.compile(r"\s*\d{1,3}[.)]\s+")
 _SEVERITIES = {
@@ -153,9 +157,15 @@ def parse(body: bytes) -> Json:
         NotJson: It is none, or nested deeper than anybody writes by hand.
     """
     try:
-        return json.loads(body)
+        document = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise NotJson(f"the body is no JSON: {error}") from None
+    level = [document]
+    for _ in range(_DEEPEST):
+        level = [item for value in level for item in _items(value) if isinstance(item, dict | list)]
+        if not level:
+            return document
+    raise NotJson(f"the body is no JSON: it is nested deeper than {_DEEPEST} levels")
 
 
 def event_of(document: Json) -> str:
@@ -221,31 +231,32 @@ def identity(connection: str, bug_id: int, exported_at: datetime | None, body: b
     return f"{connection}/{bug_id}/{moment}"
 
 
-def without_credentials(document: Json) -> tuple[Json, bool]:
+def without_credentials(document: Json, *, inside: bool = False) -> tuple[Json, bool]:
     """Return the document without the customer's staging credentials, and whether there were any.
 
     test IO's REST form has them in clear text in `test_environment`; they are dropped at the door.
+
+    Args:
+        document: The body's JSON.
+        inside: Whether it is part of a `test_environment`.
     """
     if isinstance(document, list):
-        items = [without_credentials(item) for item in document]
+        items = [without_credentials(item, inside=inside) for item in document]
         return [item for item, _ in items], any(found for _, found in items)
     if not isinstance(document, dict):
         return document, False
-    kept, dropped = {}, False
+    kept, dropped = {}, inside and not _CREDENTIALS.isdisjoint(document)
     for name, value in document.items():
-        if name == "test_environment" and isinstance(value, dict) and _CREDENTIALS & value.keys():
-            value = {key: item for key, item in value.items() if key not in _CREDENTIALS}  # noqa: PLW2901
-            dropped = True
-        kept[name], found = without_credentials(value)
+        if inside and name in _CREDENTIALS:
+            continue
+        kept[name], found = without_credentials(value, inside=inside or name == "test_environment")
         dropped = dropped or found
     return kept, dropped
 
 
 def scrub(body: bytes) -> bytes:
     """Return a body that is no JSON with everything blanked that looks like a staging credential."""
-    if b"test_environment" not in body:
-        return body
-    return re.sub(rb'("(?:username|password|access)"\s*:\s*)"(?:[^"\\]|\\.)*"?', rb'\1"[secret]"', body)
+    return _CREDENTIAL.sub(rb'\1"[secret]"', body) if b"test_environment" in body else body
 
 
 def clean(text: str) -> str:
@@ -253,6 +264,10 @@ def clean(text: str) -> str:
     if text.isprintable():  # most are, and finding out is quick
         return text
     return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _items(value: Json) -> Iterable[Json]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _bug(bug: Mapping[str, Json], reader: _Reader) -> Bug | None:
