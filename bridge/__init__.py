@@ -20,13 +20,14 @@ from bridge.model import (
     Report,
     Verdict,
 )
+from bridge.names import Names
 from bridge.sdk import SdkTracker
 from bridge.secrets import Secret
 from bridge.tracker import Tools, Tracker, TrackerSettings, Unit
 
 __all__ = [
     "Answer", "Attachment", "AttachmentFile", "Body", "Bug", "Draft", "Finding", "Gone", "HttpTracker",
-    "InDoubt", "Issue", "IssueState", "Json", "Kind", "Level", "Marker", "Markup", "NotAllowed", "Purpose",
-    "RateLimited", "Rejected", "Report", "SdkTracker", "Secret", "Tools", "Tracker", "TrackerError",
+    "InDoubt", "Issue", "IssueState", "Json", "Kind", "Level", "Marker", "Markup", "Names", "NotAllowed",
+    "Purpose", "RateLimited", "Rejected", "Report", "SdkTracker", "Secret", "Tools", "Tracker", "TrackerError",
     "TrackerSettings", "Unavailable", "Unit", "Verdict", "error_for", "fingerprint", "hookimpl",
 ]  # fmt: skip

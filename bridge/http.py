@@ -19,7 +19,7 @@ from typing import Any, Generic
 import httpx
 
 from bridge.errors import Gone, InDoubt, NotAllowed, RateLimited, Rejected, TrackerError, Unavailable
-from bridge.model import Json
+from bridge.model import AttachmentFile, Json
 from bridge.tracker import S, Tracker
 
 USER_AGENT = "tracker-bridge"
@@ -189,6 +189,64 @@ class HttpTracker(Tracker[S], Generic[S]):
             names = ".".join(map(str, path))
             raise self._redacted(InDoubt(f"the answer to the create holds no {names}: {str(data)[:_SHOWN]}"))
         return value
+
+    async def graphql(
+        self,
+        query: str,
+        variables: Mapping[str, Json] | None = None,
+        *,
+        path: str = "",
+        purpose: Purpose = Purpose.LOOK,
+    ) -> Json:
+        """Send a GraphQL document and return the answer's `data`.
+
+        Args:
+            query: The document.
+            variables: Its variables.
+            path: Behind `base_url`.
+            purpose: What it is for.
+
+        Raises:
+            TrackerError: The one that fits. Errors inside 200 go through `explain` like any other answer; those it
+                says nothing of are `Rejected` with the tracker's words.
+        """
+        sent = {"query": query, "variables": dict(variables or {})}
+        answer = await self.call("POST", path, purpose=purpose, json=sent)
+        errors = answer.get("errors") if isinstance(answer, dict) else None
+        if errors:
+            raise self._redacted(Rejected("; ".join(str(each.get("message", each)) for each in errors)))
+        if not isinstance(answer, dict) or not isinstance(answer.get("data"), dict):
+            raise self._redacted(error_for(Answer(200, "an answer without data"), purpose, self.tools.clock.now()))
+        return answer["data"]
+
+    async def upload(
+        self,
+        path: str,
+        file: AttachmentFile,
+        *,
+        field_name: str = "file",
+        data: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        method: str = "POST",
+        purpose: Purpose = Purpose.ISSUE,
+    ) -> Json:
+        """Send a file as one part of a multipart form, read in pieces, and return the answer's JSON.
+
+        Args:
+            path: Behind `base_url`.
+            file: The file.
+            field_name: Name of its part.
+            data: Other parts.
+            headers: More headers.
+            method: `"POST"` or `"PUT"`.
+            purpose: What it is for.
+
+        Raises:
+            TrackerError: The one that fits.
+        """
+        with file.path.open("rb") as stream:
+            part = {field_name: (file.name, stream, file.type)}
+            return await self.call(method, path, purpose=purpose, headers=headers, data=data, files=part)
 
     def explain(self, answer: Answer, data: Json, purpose: Purpose) -> TrackerError | None:
         """Return the error that an answer means in this tracker's dialect; None for none.

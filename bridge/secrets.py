@@ -13,6 +13,8 @@ Secret = SecretStr
 """A settings field whose value shows in no repr, log, error or page. `.get_secret_value()` reads it."""
 
 HIDDEN = "[secret]"
+_AUTHORIZATION = re.compile(r"\b(Basic|Bearer|Token)\s+(?=\S*[\d=])[A-Za-z0-9+/=_.~-]{16,}", re.IGNORECASE)
+"""A server that shows us the header we sent shows user and password in base64, which no list of secrets has."""
 _SHORTEST = 6  # shorter ones would blank ordinary words out of every message
 
 
@@ -44,7 +46,8 @@ class Redactor:
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else None
 
     def __call__(self, text: str) -> str:
-        """Return `text` with every known secret replaced by `[secret]`."""
+        """Return `text` with every known secret, and every credential of an `Authorization` header, taken out."""
+        text = _AUTHORIZATION.sub(rf"\1 {HIDDEN}", text)
         return self._pattern.sub(HIDDEN, text) if self._pattern else text
 
     def deep(self, value: Any) -> Any:

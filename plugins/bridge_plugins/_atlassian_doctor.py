@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bridge import Finding, Gone, Json, NotAllowed, Purpose, Rejected, TrackerError
-from bridge_plugins import _doctor as doctor
+from bridge import Finding, Gone, Json, NotAllowed, Purpose, Rejected, TrackerError, doctor
 from bridge_plugins._atlassian_fields import Field, Screen, did_you_mean, levels, parent_field
 
 if TYPE_CHECKING:

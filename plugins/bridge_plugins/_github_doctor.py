@@ -9,8 +9,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from bridge import Finding, Json, NotAllowed, Rejected
-from bridge_plugins import _doctor as doctor
+from bridge import Finding, Json, NotAllowed, Rejected, doctor
 from bridge_plugins.github import logins
 
 if TYPE_CHECKING:

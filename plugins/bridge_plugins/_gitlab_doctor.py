@@ -9,8 +9,7 @@ from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from bridge import Finding, Json, NotAllowed, Rejected
-from bridge_plugins import _doctor as doctor
+from bridge import Finding, Json, NotAllowed, Rejected, doctor
 from bridge_plugins.gitlab import usernames
 
 if TYPE_CHECKING:

@@ -44,8 +44,8 @@ from bridge import (
     fingerprint,
     hookimpl,
 )
+from bridge.labels import merged, missing, shortened
 from bridge_plugins import _gitlab_api as api
-from bridge_plugins._labels import merged, missing, shortened
 
 if TYPE_CHECKING:
     from gitlab import Gitlab

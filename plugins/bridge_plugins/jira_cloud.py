@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from bridge import Finding, Json, Markup, Rejected, Secret, Tracker, fingerprint, hookimpl
-from bridge_plugins import _doctor as doctor
+from bridge import Finding, Json, Markup, Rejected, Secret, Tracker, doctor, fingerprint, hookimpl
 from bridge_plugins._atlassian import JiraTracker
 from bridge_plugins._atlassian_fields import Dialect
 from bridge_plugins._atlassian_settings import JiraSettings

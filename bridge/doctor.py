@@ -1,4 +1,4 @@
-"""What the doctors of several trackers have in common: findings, and configured values against existing ones."""
+"""For a tracker's `check`: findings, and configured values held against those that exist there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
-from bridge import Finding, Tracker, TrackerSettings, Verdict
+from bridge.model import Finding, Verdict
+from bridge.tracker import Tracker, TrackerSettings
 
 Configured = list[tuple[str, str]]
 """Values in a configuration: the setting's name, and the value."""

@@ -1,0 +1,79 @@
+"""Names as people see them to ids as an API wants them: looked up, cached, and with "did you mean"."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from bridge.clock import Clock, SystemClock
+from bridge.doctor import did_you_mean
+from bridge.errors import Rejected
+
+FRESH_SECONDS = 600.0
+"""How long a list is trusted."""
+RETRY_SECONDS = 15.0
+"""How old a list must at least be before a name that is not in it makes us ask again."""
+
+
+@dataclass(slots=True)
+class Names:
+    """The values of one sort that a tracker has: its projects, labels, members.
+
+    Attributes:
+        what: What they are, for people: `"project"`.
+        fetch: Asks the tracker; returns names, each with its id. May raise a `TrackerError`.
+        clock: The time.
+    """
+
+    what: str
+    fetch: Callable[[], Awaitable[Mapping[str, str]]]
+    clock: Clock = field(default_factory=SystemClock)
+    _known: Mapping[str, str] | None = field(default=None, init=False)
+    _fetched_at: float = field(default=0.0, init=False)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+
+    async def all(self) -> Mapping[str, str]:
+        """Return every name with its id."""
+        async with self._lock:
+            return await self._list(FRESH_SECONDS)
+
+    async def find(self, name: str) -> str | None:
+        """Return the id of a name (in any letter case; an id is taken as it is), None where there is none.
+
+        A name that is not in the list makes it ask once more: somebody may just have added it.
+        """
+        async with self._lock:
+            found = _match(name, await self._list(FRESH_SECONDS))
+            return found if found is not None else _match(name, await self._list(RETRY_SECONDS))
+
+    async def id_of(self, name: str) -> str:
+        """Return the id of a name.
+
+        Raises:
+            Rejected: There is no such name; says which one may have been meant.
+        """
+        found = await self.find(name)
+        if found is not None:
+            return found
+        hint = did_you_mean(name, await self.all())
+        raise Rejected(f'there is no {self.what} "{name}"' + (f"; {hint}" if hint else ""))
+
+    def forget(self) -> None:
+        """Ask anew next time."""
+        self._known = None
+
+    async def _list(self, oldest: float) -> Mapping[str, str]:
+        now = self.clock.monotonic()
+        if self._known is None or now - self._fetched_at > oldest:
+            self._known, self._fetched_at = dict(await self.fetch()), now
+        return self._known
+
+
+def _match(name: str, known: Mapping[str, str]) -> str | None:
+    if name in known:
+        return known[name]
+    folded = {each.casefold(): id_ for each, id_ in known.items()}
+    if name.casefold() in folded:
+        return folded[name.casefold()]
+    return name if name in known.values() else None
