@@ -12,13 +12,14 @@ from typing import Literal
 
 from bridge.clock import Clock
 from bridge.dispatch.decide import decide
-from bridge.dispatch.tracking import Tracking, make_draft
+from bridge.dispatch.tracking import Tracking, make_draft, patience
 from bridge.errors import Gone, InDoubt, Rejected, TrackerError, Unavailable
 from bridge.mapping import describe_changes
 from bridge.model import EVERYTHING, Attachment, Bug, Draft, Export, Issue, Marker
 from bridge.payload import NotJson, PayloadError, read_kept
 from bridge.store import Claimed, Effect, Followup, Outcome, State, Store
 from bridge.store.reading import export_body
+from bridge.units import format_duration
 
 Prepare = Callable[[Draft, Bug, str], Draft]
 
@@ -43,10 +44,15 @@ class Delivering:
     async def run(self) -> Outcome:
         """Make the attempt. Never raises but for cancellation, where it says what to write down instead."""
         self.doubt_since = self.claimed.doubt_since
+        longest = patience(self.tracking.tracker.settings)
         try:
-            return await self._attempt()
+            async with asyncio.timeout(longest.total_seconds()):
+                return await self._attempt()
         except asyncio.CancelledError:
             raise
+        except TimeoutError:
+            kind = InDoubt if self.doubt_since is not None else Unavailable
+            return self._failed(kind(f"no end after {format_duration(longest)}"))
         except TrackerError as error:
             return self._failed(error)
         except Exception as error:  # noqa: BLE001 - a plugin's bug must not lose the delivery
@@ -117,10 +123,6 @@ class Delivering:
         return None
 
     async def _create(self, draft: Draft) -> Issue:
-        now = self.clock.now()
-        if self.doubt_since is not None:  # the doubt that the claim wrote down is an older one
-            await self.store.mark_create(self.claimed.export_id, self.tracking.name, now)
-        self.doubt_since = now
         try:
             issue = await self.tracking.tracker.create(draft)
             if not issue.id or not issue.key:

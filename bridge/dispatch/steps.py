@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from bridge.attachments import AttachmentError, Downloader
 from bridge.clock import Clock
 from bridge.dispatch.decide import decide
-from bridge.dispatch.tracking import Tracking, make_draft
+from bridge.dispatch.tracking import Tracking, make_draft, patience
 from bridge.errors import Gone, Rejected, TrackerError, Unavailable
 from bridge.model import EVERYTHING, Marker
 from bridge.payload import NotJson, PayloadError, read_kept
 from bridge.retry import wait_before
 from bridge.store import ClaimedFollowup, Effect, Followup, FollowupOutcome, State
+from bridge.units import format_duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +31,12 @@ class FollowingUp:
 
     async def run(self) -> FollowupOutcome:
         """Make the attempt. Never raises but for cancellation."""
+        longest = patience(self.tracking.tracker.settings)
         try:
-            if self.claimed.kind is Followup.COMPLETE:
-                await self._complete()
-            else:
-                await self._attach()
+            async with asyncio.timeout(longest.total_seconds()):
+                await (self._complete() if self.claimed.kind is Followup.COMPLETE else self._attach())
+        except TimeoutError:
+            return self._failed(Unavailable(f"no end after {format_duration(longest)}"))
         except AttachmentError as error:
             return self._not_fetched(error)
         except TrackerError as error:

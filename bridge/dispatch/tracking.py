@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal
 
 from bridge.mapping import Mapper
 from bridge.model import Draft, Export, Marker
-from bridge.tracker import Tracker
+from bridge.tracker import Tracker, TrackerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ class Tracking:
 
 LONG = 16 * 1024
 """Bytes of an export above which mapping it takes long enough to hold up the event loop."""
+
+
+def patience(settings: TrackerSettings) -> timedelta:
+    """Return how long a whole attempt may take: a tracker that sends a byte now and then never times out."""
+    return settings.timeout * 10
 
 
 async def make_draft(
