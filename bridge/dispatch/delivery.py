@@ -109,7 +109,7 @@ class Delivering:
         found = await tracker.find(marker)
         settled_at = self.doubt_since + tracker.settle
         if found is not None:
-            return found
+            return _checked(found)
         if self.clock.now() < settled_at:
             return self._outcome(
                 State.PENDING,
@@ -124,9 +124,7 @@ class Delivering:
 
     async def _create(self, draft: Draft) -> Issue:
         try:
-            issue = await self.tracking.tracker.create(draft)
-            if not issue.id or not issue.key:
-                raise InDoubt("the tracker answered without the new issue's id")
+            issue = _checked(await self.tracking.tracker.create(draft))
         except BaseException as error:  # cancellation is no clear answer either
             clear = isinstance(error, TrackerError) and not isinstance(error, InDoubt)
             self.doubt_since = None if clear else self.clock.now()  # until now it may have been made
@@ -258,3 +256,14 @@ class Delivering:
             state=state,
             **values,  # type: ignore[arg-type]
         )
+
+
+def _checked(issue: object) -> Issue:
+    """Return what a tracker's plugin says is an issue, if it is one.
+
+    Raises:
+        InDoubt: It is none.
+    """
+    if not isinstance(issue, Issue) or not issue.id or not issue.key:
+        raise InDoubt("the tracker answered without the issue's id")
+    return issue

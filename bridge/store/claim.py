@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, exists, func, insert, select, update
 
 from bridge.model import Attachment, Issue
-from bridge.store.records import Batch, Claim, Claimed, ClaimedFollowup, Followup, KnownIssue
+from bridge.store.records import Batch, Claim, Claimed, ClaimedFollowup, Followup, KnownIssue, State
 from bridge.store.schema import (
     PENDING,
     RUNNING,
@@ -77,10 +77,14 @@ def _claim_one(connection: Connection, item: Claim) -> Batch:
 
 
 def _under_way(connection: Connection, tracker: str) -> bool:
-    query = select(deliveries.c.position).where(
-        deliveries.c.state == RUNNING, deliveries.c.lease_until.is_not(None), deliveries.c.tracker == tracker
+    return any(
+        connection.execute(
+            select(table.c.position)
+            .where(table.c.state == RUNNING, table.c.lease_until.is_not(None), table.c.tracker == tracker)
+            .limit(1)
+        ).first()
+        for table in (deliveries, followups)
     )
-    return connection.execute(query.limit(1)).first() is not None
 
 
 def _claim_deliveries(connection: Connection, item: Claim, now: float, limit: int) -> tuple[Claimed, ...]:
@@ -89,6 +93,7 @@ def _claim_deliveries(connection: Connection, item: Claim, now: float, limit: in
     positions = connection.scalars(due_deliveries(item.tracker, now, limit)).all()
     if not positions:
         return ()
+    doubts = _doubts(connection, positions)
     # a create may be sent at any moment from here on: until the outcome says otherwise, that is in doubt
     rows = connection.execute(
         update(deliveries)
@@ -98,8 +103,8 @@ def _claim_deliveries(connection: Connection, item: Claim, now: float, limit: in
             lease_owner=item.owner,
             lease_until=now + item.lease.total_seconds(),
             claimed_at=now,
-            first_attempt_at=func.coalesce(deliveries.c.first_attempt_at, now),
-            doubt_since=func.coalesce(deliveries.c.doubt_since, now),
+            first_attempt_at=func.coalesce(_of_the_bug(func.min, "first_attempt_at"), now),
+            doubt_since=func.coalesce(_of_the_bug(func.max, "doubt_since"), now),
             attempts=deliveries.c.attempts + 1,
             changed_at=now,
         )
@@ -113,10 +118,31 @@ def _claim_deliveries(connection: Connection, item: Claim, now: float, limit: in
     sources = _sources(connection, [row.export_id for row in rows])
     known = _known_issues(connection, item.tracker, [row.bug_id for row in rows])
     ordered = sorted(rows, key=lambda row: int(row.position))
-    return tuple(_claimed(row, sources[row.export_id], known.get(row.bug_id)) for row in ordered)
+    return tuple(
+        _claimed(row, sources[row.export_id], known.get(row.bug_id), doubts[row.position]) for row in ordered
+    )
 
 
-def _claimed(row: Any, source: Any, known: KnownIssue | None) -> Claimed:
+def _doubts(connection: Connection, positions: Sequence[Any]) -> dict[int, float | None]:
+    """Return until when earlier attempts may have made the issue; None for no doubt."""
+    query = select(deliveries.c.position, _of_the_bug(func.max, "doubt_since"))
+    return dict(connection.execute(query.where(deliveries.c.position.in_(positions))).tuples().all())
+
+
+def _of_the_bug(choose: Any, column: str) -> ColumnElement[float | None]:
+    """Return a moment of a delivery; where it has none, of a dead one that may have made the same issue."""
+    dead = deliveries.alias("dead")
+    inherited = select(choose(dead.c[column])).where(
+        dead.c.bug_id == deliveries.c.bug_id,
+        dead.c.tracker == deliveries.c.tracker,
+        dead.c.marker_suffix == deliveries.c.marker_suffix,
+        dead.c.state == State.DEAD.value,
+        dead.c.doubt_since.is_not(None),
+    )
+    return func.coalesce(deliveries.c[column], inherited.scalar_subquery())
+
+
+def _claimed(row: Any, source: Any, known: KnownIssue | None, doubt: float | None) -> Claimed:
     return Claimed(
         export_id=row.export_id,
         tracker=row.tracker,
@@ -129,7 +155,7 @@ def _claimed(row: Any, source: Any, known: KnownIssue | None) -> Claimed:
         claimed_at=_at(row.claimed_at),
         received_at=_at(source.received_at),
         first_attempt_at=_at(row.first_attempt_at),
-        doubt_since=_at(row.doubt_since) if row.doubt_since < row.claimed_at else None,
+        doubt_since=moment(doubt),
         body=source.body,
         known=known,
         warnings=tuple(json.loads(row.warnings)),

@@ -30,11 +30,9 @@ def record_followup(connection: Connection, items: Sequence[FollowupOutcome]) ->
     return [_record_followup(connection, item) for item in items]
 
 
-def mark_create(connection: Connection, items: Sequence[tuple[str, str, float]]) -> list[None]:
-    """Put on record that a create is about to be sent again, at this moment (export, tracker, seconds)."""
-    for export_id, tracker, now in items:
-        connection.execute(_delivery(export_id, tracker).values(doubt_since=now))
-    return [None] * len(items)
+def plain(words: object) -> str:
+    """Return what a tracker said as every database takes it: without NUL and halves of characters."""
+    return str(words).replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def _delivery(export_id: str, tracker: str) -> Any:
@@ -50,8 +48,8 @@ def _record_one(connection: Connection, item: Outcome) -> bool:
         "doubt_since": seconds(item.doubt_since),
         "changed_at": ended,
         "error_kind": type(item.error).__name__ if item.error else "",
-        "error": str(item.error) if item.error else "",
-        "warnings": json.dumps(item.warnings),
+        "error": plain(item.error or ""),
+        "warnings": json.dumps([plain(warning) for warning in item.warnings]),
         "action": item.action,
     }
     if item.next_at is not None:
@@ -61,7 +59,7 @@ def _record_one(connection: Connection, item: Outcome) -> bool:
     if item.marker_suffix is not None:
         values["marker_suffix"] = item.marker_suffix
     if item.issue is not None:
-        values |= {"issue_id": item.issue.id, "issue_key": item.issue.key, "issue_url": item.issue.url}
+        values |= _columns(item.issue)
     ours = (deliveries.c.lease_owner == item.owner, deliveries.c.claimed_at == item.claimed_at.timestamp())
     changed = connection.execute(_delivery(item.export_id, item.tracker).where(*ours).values(values)).rowcount
     _end_attempt(connection, item)
@@ -85,7 +83,7 @@ def _end_attempt(connection: Connection, item: Outcome) -> None:
         .values(
             seconds=max(0.0, (item.ended_at - item.claimed_at).total_seconds()),
             outcome=outcome,
-            message=str(item.error) if item.error else "",
+            message=plain(item.error or ""),
             status=item.error.status if item.error else None,
         )
     )
@@ -96,19 +94,21 @@ def _remember(connection: Connection, item: Outcome, issue: Issue) -> None:
     row = {
         "tracker": item.tracker,
         "bug_id": item.bug_id,
-        "issue_id": issue.id,
-        "issue_key": issue.key,
-        "issue_url": issue.url,
         "export_id": item.export_id,
         "created_at": item.ended_at.timestamp(),
+        **_columns(issue),
     }
-    told = {name: row[name] for name in ("issue_id", "issue_key", "issue_url")}
+    told = _columns(issue)
     if item.action not in {"ignored", "superseded"}:
         told["export_id"] = item.export_id
     statement = upsert(connection, issues).values(row)
     connection.execute(statement.on_conflict_do_update(index_elements=["tracker", "bug_id"], set_=told))
     for kind, attachment in item.followups:
         _add_followup(connection, item, issue, kind, attachment)
+
+
+def _columns(issue: Issue) -> dict[str, str]:
+    return {"issue_id": plain(issue.id), "issue_key": plain(issue.key), "issue_url": plain(issue.url)}
 
 
 def _add_followup(
@@ -119,9 +119,7 @@ def _add_followup(
         "export_id": item.export_id,
         "tracker": item.tracker,
         "bug_id": item.bug_id,
-        "issue_id": issue.id,
-        "issue_key": issue.key,
-        "issue_url": issue.url,
+        **_columns(issue),
         "kind": kind.value,
         "url": attachment.url,
         "type": attachment.type,
@@ -139,7 +137,7 @@ def _record_followup(connection: Connection, item: FollowupOutcome) -> bool:
         "lease_owner": None,
         "lease_until": None,
         "changed_at": ended,
-        "error": item.error,
+        "error": plain(item.error),
     }
     if item.next_at is not None:
         values["next_at"] = item.next_at.timestamp()
@@ -159,14 +157,14 @@ def apply_effect(connection: Connection, tracker: str, effect: Effect) -> None:
     if effect.failed:
         _count_failure(connection, tracker, effect)
     if effect.pause:
-        set_paused(connection, tracker, effect.pause, by="bridge", now=seconds(effect.until))
+        set_paused(connection, tracker, plain(effect.pause), by="bridge", now=seconds(effect.until))
     for name in effect.block:
         until = seconds(effect.until) or 0.0
         _tracker(
             connection,
             name,
             blocked_until=case((trackers.c.blocked_until > until, trackers.c.blocked_until), else_=until),
-            blocked_reason=effect.error,
+            blocked_reason=plain(effect.error),
         )
 
 
@@ -177,7 +175,7 @@ def _count_failure(connection: Connection, tracker: str, effect: Effect) -> None
         connection,
         tracker,
         failures=trackers.c.failures + 1,
-        last_error=effect.error,
+        last_error=plain(effect.error),
         circuit_until=case((opens, until), else_=trackers.c.circuit_until),
     )
 
@@ -286,5 +284,5 @@ def shift(connection: Connection, items: Sequence[tuple[float, float]]) -> list[
 
 
 __all__ = [
-    "apply_effect", "heartbeat", "mark_create", "pause", "record", "record_followup", "recover", "resume", "shift",
+    "apply_effect", "heartbeat", "pause", "record", "record_followup", "recover", "resume", "shift",
 ]  # fmt: skip

@@ -89,10 +89,6 @@ class Store:
         """Write down how an attempt of a follow-up ended; False when it was not ours any more."""
         return await self._writer.submit(outcome.record_followup, result)
 
-    async def mark_create(self, export_id: str, tracker: str, now: datetime) -> None:
-        """Put on record that a create is about to be sent again."""
-        await self._writer.submit(outcome.mark_create, (export_id, tracker, now.timestamp()))
-
     async def pause(self, tracker: str, reason: str, *, by: str, now: datetime) -> None:
         """Pause a tracker: nothing of it is handed out until it is resumed."""
         await self._writer.submit(outcome.pause, (tracker, reason, by, now.timestamp()))
