@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from bridge.mapping.renderer import Renderer
@@ -38,23 +38,27 @@ def fit(
     size = length(content, unit)
     if limit is None or size <= limit:
         return Body(renderer.markup, content)
-    kept = renderer.document([*note, *end])
-    if length(kept, unit) > limit:
-        kept = renderer.document(end)
-    low, high, whole = 0, 1, weight(blocks)
-    while low < high:
-        attempt = renderer.document([*tidy(keep(blocks, high)[0]), *note, *end])
-        if length(attempt, unit) > limit:
-            break
-        low, high, kept = high, min(2 * high, whole), attempt
+    below = [*note, *end]
+    if length(renderer.document(below), unit) > limit:
+        below = list(end)
+
+    def cut(budget: int) -> Json:
+        return renderer.document([*tidy(keep(blocks, budget)[0]), *below])
+
+    kept = cut(_largest(lambda budget: length(cut(budget), unit) <= limit, weight(blocks)))
+    return Body(renderer.markup, kept, (f"cut from {size} to {length(kept, unit)} {unit}",))
+
+
+def _largest(fits: Callable[[int], bool], most: int) -> int:
+    """Return the largest number below `most` that fits, 0 for none. Small ones are tried first: they cost less."""
+    low, high = 0, 1
+    while high < most and fits(high):
+        low, high = high, 2 * high
+    high = min(high, most)
     while low < high - 1:
         middle = (low + high) // 2
-        attempt = renderer.document([*tidy(keep(blocks, middle)[0]), *note, *end])
-        if length(attempt, unit) <= limit:
-            low, kept = middle, attempt
-        else:
-            high = middle
-    return Body(renderer.markup, kept, (f"cut from {size} to {length(kept, unit)} {unit}",))
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
 
 
 def length(content: Json, unit: Unit) -> int:

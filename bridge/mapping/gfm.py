@@ -33,6 +33,7 @@ _LINE_START = re.compile(r"^([ \t]*)(?:([#+=:-])|(\d{1,9})([.)])(?=\s|$))", re.M
 _COMMAND = re.compile(r"/(?=\w)")
 _SIGNS = {"strong": "**", "em": "*", "strike": "~~"}
 _BLANK = frozenset({"", " ", "\n"})
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>\x00-\x1f]*")
 _IN_ADDRESS = re.compile(r"[\s<>\\]|[\x00-\x1f]")
 
 
@@ -130,10 +131,9 @@ class Gfm(TextRenderer):
         return f"~~{self._inside(node)}~~"
 
     def link(self, node: Node) -> str:
-        url = encoded(node.href)
-        if plain_text(node.children) in {node.href, url}:
-            return f"<{url}>"
-        return f"[{self.inlines(node.children)}]({_target(url)})"
+        if plain_text(node.children) == node.href and _ADDRESS.fullmatch(node.href):
+            return f"<{node.href}>"
+        return f"[{self.inlines(node.children)}]({_target(encoded(node.href))})"
 
     def image(self, node: Node) -> str:
         return f"![{self.text(node)}]({_target(encoded(node.href))})"
