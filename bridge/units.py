@@ -103,11 +103,13 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "examples": ["30s", "5m", "2h", "3d"]}),
+    WithJsonSchema({"type": ["string", "number"], "examples": ["30s", "5m", "2h", "3d"]}),
 ]
 """A settings field for a duration."""
 
-Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema({"type": "string", "examples": ["25 MiB"]})]
+Size = Annotated[
+    int, BeforeValidator(parse_size), WithJsonSchema({"type": ["string", "integer"], "examples": ["25 MiB"]})
+]
 """A settings field for a size in bytes."""
 
 CallRate = Annotated[

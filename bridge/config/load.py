@@ -202,11 +202,13 @@ class _Reading:
 
 def _anchored(settings: M, folder: Path) -> M:
     """Return `settings` with relative paths put behind `folder`: a daemon may start anywhere."""
-    changes: dict[str, Any] = {
-        name: folder / value.expanduser()
-        for name in type(settings).model_fields
-        if isinstance(value := getattr(settings, name), Path)
-    }
+    changes: dict[str, Any] = {}
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, Path):
+            changes[name] = folder / value.expanduser()
+        elif isinstance(value, BaseModel):
+            changes[name] = _anchored(value, folder)
     if isinstance(settings, StoreSettings):
         changes["url"] = _anchored_url(settings.url, folder)
     return settings.model_copy(update=changes) if changes else settings

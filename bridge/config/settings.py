@@ -11,7 +11,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    SerializeAsAny,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 from bridge.errors import Problem
 from bridge.model import Kind, Level
@@ -23,9 +34,18 @@ SHORTEST_SECRET = 16
 """Characters a secret must have at least: it is all that keeps strangers from filing bugs."""
 
 
-def _many(value: Any) -> Any:
-    """One value stands for a list of one."""
-    return (value,) if isinstance(value, str | int) and not isinstance(value, bool) else value
+class _Many:
+    """Marks a list for which one value may stand alone."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def listed(value: Any) -> Any:
+            return (value,) if isinstance(value, str | int) and not isinstance(value, bool) else value
+
+        return core_schema.no_info_before_validator_function(listed, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        many = handler(schema)
+        return {"anyOf": [many["items"], many]}
 
 
 def _nothing(value: Any) -> Any:
@@ -74,8 +94,8 @@ def _host(value: str) -> str:
     return value.lower()
 
 
-Strings = Annotated[tuple[str, ...], BeforeValidator(_many)]
-Numbers = Annotated[tuple[int, ...], BeforeValidator(_many)]
+Strings = Annotated[tuple[str, ...], _Many()]
+Numbers = Annotated[tuple[int, ...], _Many()]
 Host = Annotated[str, AfterValidator(_host)]
 Part = Literal["title", "body", "labels", "issue_type", "priority", "severity", "assignee", "parent", "fields"]
 
@@ -138,7 +158,7 @@ class AttachmentSettings(Settings):
     spool: Path = Field(Path("spool"), description="folder for files on their way")
     max_size: Size = Field(25 * 2**20, description="largest file fetched")
     max_spool: Size = Field(2 * 2**30, description="all files on their way together")
-    allowed_hosts: Annotated[tuple[Host, ...], BeforeValidator(_many)] = Field(
+    allowed_hosts: Annotated[tuple[Host, ...], _Many()] = Field(
         (), description="hosts files may come from (files.test.io, *.test.io); empty: any public host"
     )
     allow_http: bool = Field(False, description="also fetch over plain HTTP")
@@ -178,8 +198,8 @@ class Conditions(Settings):
     product_id: Numbers = Field((), description="test IO's product")
     test_cycle_id: Numbers = Field((), description="test IO's test cycle")
     severity: Strings = Field((), description="test IO's word: critical, high, low, visual, content, ...")
-    level: Annotated[tuple[Level, ...], BeforeValidator(_many)] = Field((), description="how bad")
-    kind: Annotated[tuple[Kind, ...], BeforeValidator(_many)] = Field((), description="what sort of bug")
+    level: Annotated[tuple[Level, ...], _Many()] = Field((), description="how bad")
+    kind: Annotated[tuple[Kind, ...], _Many()] = Field((), description="what sort of bug")
     priority: Strings = Field((), description="test IO's priority")
     status: Strings = Field((), description="test IO's status")
     os: Strings = Field((), description="operating system of the device, without its version")
@@ -197,7 +217,7 @@ class RouteSettings(Settings):
     on_reexport: Literal["comment", "update", "new", "ignore"] = Field(
         "comment", description="what happens to the issue when the bug is exported again"
     )
-    update_fields: Annotated[frozenset[Part], BeforeValidator(_many)] = Field(
+    update_fields: Annotated[frozenset[Part], _Many()] = Field(
         frozenset({"title", "body"}), description="what `update` sets anew; everything else is left alone"
     )
     otherwise: bool = Field(False, description="true: only for exports that no other route takes")
