@@ -125,8 +125,9 @@ def _claim_deliveries(connection: Connection, item: Claim, now: float, limit: in
 
 def _doubts(connection: Connection, positions: Sequence[Any]) -> dict[int, float | None]:
     """Return until when earlier attempts may have made the issue; None for no doubt."""
-    query = select(deliveries.c.position, _of_the_bug(func.max, "doubt_since"))
-    return dict(connection.execute(query.where(deliveries.c.position.in_(positions))).tuples().all())
+    query = select(deliveries.c.position, _of_the_bug(func.max, "doubt_since").label("doubt"))
+    rows = connection.execute(query.where(deliveries.c.position.in_(positions)))
+    return {row.position: row.doubt for row in rows}
 
 
 def _of_the_bug(choose: Any, column: str) -> ColumnElement[float | None]:

@@ -142,10 +142,11 @@ def list_trackers(connection: Connection) -> dict[str, Row]:
 
 def count_states(connection: Connection) -> Row:
     """Return how many exports and deliveries are in which state."""
-    return {
-        name: dict(connection.execute(select(table.c.state, func.count()).group_by(table.c.state)).tuples().all())
-        for name, table in (("exports", exports), ("deliveries", deliveries), ("followups", followups))
-    }
+    counts: dict[str, dict[str, int]] = {}
+    for name, table in (("exports", exports), ("deliveries", deliveries), ("followups", followups)):
+        query = select(table.c.state, func.count().label("number")).group_by(table.c.state)
+        counts[name] = {row.state: row.number for row in connection.execute(query)}
+    return counts
 
 
 def unfinished(connection: Connection) -> int:
