@@ -11,6 +11,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TextIO
 
 import structlog
@@ -60,8 +61,9 @@ class _Lines:
         self._stream = stream
 
     def msg(self, line: str) -> None:
-        self._stream.write(line + "\n")
-        self._stream.flush()
+        with suppress(OSError):  # a full disk, a reader that went away: a line is lost, and nothing else
+            self._stream.write(line + "\n")
+            self._stream.flush()
 
     debug = info = warning = error = critical = exception = log = msg
 

@@ -151,5 +151,7 @@ class Store:
 
 
 def _probe(connection: Connection, items: Sequence[None]) -> list[None]:
-    connection.exec_driver_sql("UPDATE trackers SET name = name WHERE name = ''")
+    """Write and take back: only a page that changes needs room on the disk."""
+    connection.exec_driver_sql("INSERT INTO trackers (name) VALUES ('')")
+    connection.exec_driver_sql("DELETE FROM trackers WHERE name = ''")
     return list(items)

@@ -223,7 +223,7 @@ class Daemon:
 
 
 def _command() -> list[str]:
-    if find_spec("bridge.__main__"):
+    if find_spec("bridge.cli.app"):
         return [sys.executable, "-m", "bridge", "serve"]
     return [sys.executable, str(HERE / "run_daemon.py")]
 
