@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import structlog
 from sqlalchemy import make_url
 
@@ -24,6 +23,7 @@ from bridge.dispatch.lane import Work
 from bridge.errors import ConfigError, Problem, TrackerError
 from bridge.ids import new_id
 from bridge.ingest import Ingest
+from bridge.lazy import lazily
 from bridge.mapping import Mapper, template_problems
 from bridge.model import Bug, Draft, Export, Finding, Json, Marker, Report, Verdict
 from bridge.plugins import Plugins
@@ -31,6 +31,11 @@ from bridge.routing import Router
 from bridge.secrets import Redactor
 from bridge.store import Receipt, Selection, Store, reading
 from bridge.tracker import Tools, Tracker
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = lazily("httpx")
 
 CONFIG_FILE = "config.toml"
 CONFIG_VARIABLE = "TRACKER_BRIDGE_CONFIG"

@@ -9,21 +9,28 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
-from collections.abc import Mapping
+import ssl
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, Generic
-
-import httpx
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic
 
 from bridge.errors import Gone, InDoubt, NotAllowed, RateLimited, Rejected, TrackerError, Unavailable
+from bridge.lazy import lazily
 from bridge.model import AttachmentFile, Json
 from bridge.tracker import S, Tracker
 
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = lazily("httpx")
+
 USER_AGENT = "tracker-bridge"
 _LONGEST_WAIT = timedelta(days=30)  # more is a mistake of the server, and would overflow dates
+_PIECE = 65536  # bytes of a file that are read at once
 _SHOWN = 500  # characters of an answer that is not JSON; enough to recognise a proxy's page
 
 
@@ -143,6 +150,10 @@ class HttpTracker(Tracker[S], Generic[S]):
         """Return user and password for Basic authentication, or None."""
         return None
 
+    def ca_file(self) -> Path | None:
+        """Return the PEM file with the CA of the server's certificate, where it is not one that all trust."""
+        return None
+
     async def call(
         self,
         method: str,
@@ -248,6 +259,35 @@ class HttpTracker(Tracker[S], Generic[S]):
             part = {field_name: (file.name, stream, file.type)}
             return await self.call(method, path, purpose=purpose, headers=headers, data=data, files=part)
 
+    async def send_file(
+        self,
+        path: str,
+        file: AttachmentFile,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        method: str = "POST",
+        purpose: Purpose = Purpose.ISSUE,
+    ) -> Json:
+        """Send a file as the whole body of a request, read in pieces, and return the answer's JSON.
+
+        Args:
+            path: Behind `base_url`.
+            file: The file.
+            params: The query.
+            headers: More headers; `Content-Type` is the file's unless it is among them.
+            method: `"POST"` or `"PUT"`.
+            purpose: What it is for.
+
+        Raises:
+            TrackerError: The one that fits.
+        """
+        own = {"Content-Type": file.type, "Content-Length": str(file.size), **(headers or {})}
+        with file.path.open("rb") as stream:
+            return await self.call(
+                method, path, purpose=purpose, headers=own, params=params, content=_pieces(stream)
+            )
+
     def explain(self, answer: Answer, data: Json, purpose: Purpose) -> TrackerError | None:
         """Return the error that an answer means in this tracker's dialect; None for none.
 
@@ -274,6 +314,7 @@ class HttpTracker(Tracker[S], Generic[S]):
                 auth=user,
                 timeout=httpx.Timeout(seconds, connect=min(seconds, 10.0)),
                 follow_redirects=False,
+                **_trusting(self.ca_file()),
             )
         return self._client
 
@@ -299,6 +340,27 @@ class HttpTracker(Tracker[S], Generic[S]):
 
     def _redacted(self, error: TrackerError) -> TrackerError:
         return redacted(error, self.tools.redact)
+
+
+async def _pieces(stream: BinaryIO) -> AsyncIterator[bytes]:
+    while piece := stream.read(_PIECE):
+        yield piece
+
+
+def _trusting(ca_file: Path | None) -> dict[str, Any]:
+    """Return the client's option that makes it trust `ca_file` too.
+
+    Raises:
+        NotAllowed: The file cannot be read, or is no certificate.
+    """
+    if ca_file is None:
+        return {}
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(ca_file)
+    except OSError as error:  # an SSLError is one
+        raise NotAllowed(f"ca_file: {ca_file} cannot be used: {error.strerror or error}") from None
+    return {"verify": context}
 
 
 def redacted(error: TrackerError, redact: Any) -> TrackerError:

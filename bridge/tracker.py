@@ -11,12 +11,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
-import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
 from bridge.clock import Clock, SystemClock
+from bridge.lazy import lazily
 from bridge.model import (
     AttachmentFile,
     Body,
@@ -30,6 +30,11 @@ from bridge.model import (
 )
 from bridge.secrets import Redactor
 from bridge.units import CallRate, Duration
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = lazily("httpx")
 
 
 class RetrySettings(BaseModel):
@@ -88,6 +93,10 @@ class Unit(enum.StrEnum):
     BYTES = "bytes"
 
 
+def _client(**settings: Any) -> httpx.AsyncClient:
+    return httpx.AsyncClient(**settings)
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What the bridge hands to a tracker: everything it would otherwise reach out for.
@@ -100,7 +109,7 @@ class Tools:
 
     clock: Clock = field(default_factory=SystemClock)
     redact: Redactor = field(default_factory=Redactor)
-    http: Callable[..., httpx.AsyncClient] = httpx.AsyncClient
+    http: Callable[..., httpx.AsyncClient] = _client
 
 
 S = TypeVar("S", bound=TrackerSettings)
@@ -130,8 +139,8 @@ class Tracker(ABC, Generic[S]):
     settings_type: ClassVar[builtins.type[TrackerSettings]]
     """The pydantic model that `[trackers.NAME]` is read into."""
 
-    markup: ClassVar[Markup]
-    """What `Draft.body` is rendered to."""
+    markup: Markup
+    """What `Draft.body` is rendered to. Where it depends on the settings, `__init__` sets another one."""
 
     comment_markup: ClassVar[Markup | None] = None
     """What comments are rendered to, where it differs from `markup`."""

@@ -13,10 +13,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 from weakref import WeakValueDictionary
-
-import httpx
 
 from bridge.attachments.content import HEAD, refuse_wrong_content, safe_name, type_of
 from bridge.attachments.guard import Guard, Resolve, resolve
@@ -24,8 +22,14 @@ from bridge.clock import Clock, SystemClock
 from bridge.config import AttachmentSettings
 from bridge.errors import AttachmentError
 from bridge.http import USER_AGENT
+from bridge.lazy import lazily
 from bridge.model import Attachment, AttachmentFile
 from bridge.units import format_duration
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = lazily("httpx")
 
 MOST_REDIRECTS = 5
 _CHUNK = 256 * 1024

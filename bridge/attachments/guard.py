@@ -12,11 +12,16 @@ import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-
-import httpx
+from typing import TYPE_CHECKING
 
 from bridge.config import AttachmentSettings
 from bridge.errors import AttachmentError
+from bridge.lazy import lazily
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = lazily("httpx")
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns the addresses of a host for a port; raises `OSError` when it has none."""

@@ -87,7 +87,6 @@ deliveries = Table(
         "next_at",
         "position",
         sqlite_where=text("state = 'pending'"),
-        postgresql_where=text("state = 'pending'"),
     ),
     Index(
         "deliveries_unfinished",
@@ -95,13 +94,11 @@ deliveries = Table(
         "bug_id",
         "position",
         sqlite_where=text("state IN ('pending', 'running')"),
-        postgresql_where=text("state IN ('pending', 'running')"),
     ),
     Index(
         "deliveries_leased",
         "lease_until",
         sqlite_where=text("state = 'running'"),
-        postgresql_where=text("state = 'running'"),
     ),
     Index("deliveries_state", "state", "tracker", "position"),
     Index("deliveries_bug", "bug_id"),
@@ -160,13 +157,11 @@ followups = Table(
         "next_at",
         "position",
         sqlite_where=text("state = 'pending'"),
-        postgresql_where=text("state = 'pending'"),
     ),
     Index(
         "followups_leased",
         "lease_until",
         sqlite_where=text("state = 'running'"),
-        postgresql_where=text("state = 'running'"),
     ),
     Index("followups_export", "export_id", "tracker"),
 )

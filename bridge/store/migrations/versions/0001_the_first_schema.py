@@ -59,14 +59,12 @@ def upgrade() -> None:
             ["tracker", "next_at", "position"],
             unique=False,
             sqlite_where=sa.text("state = 'pending'"),
-            postgresql_where=sa.text("state = 'pending'"),
         )
         batch_op.create_index(
             "deliveries_leased",
             ["lease_until"],
             unique=False,
             sqlite_where=sa.text("state = 'running'"),
-            postgresql_where=sa.text("state = 'running'"),
         )
         batch_op.create_index("deliveries_state", ["state", "tracker", "position"], unique=False)
         batch_op.create_index(
@@ -74,7 +72,6 @@ def upgrade() -> None:
             ["tracker", "bug_id", "position"],
             unique=False,
             sqlite_where=sa.text("state IN ('pending', 'running')"),
-            postgresql_where=sa.text("state IN ('pending', 'running')"),
         )
 
     op.create_table(
@@ -127,7 +124,6 @@ def upgrade() -> None:
             ["tracker", "next_at", "position"],
             unique=False,
             sqlite_where=sa.text("state = 'pending'"),
-            postgresql_where=sa.text("state = 'pending'"),
         )
         batch_op.create_index("followups_export", ["export_id", "tracker"], unique=False)
         batch_op.create_index(
@@ -135,7 +131,6 @@ def upgrade() -> None:
             ["lease_until"],
             unique=False,
             sqlite_where=sa.text("state = 'running'"),
-            postgresql_where=sa.text("state = 'running'"),
         )
 
     op.create_table(
