@@ -49,7 +49,7 @@ def load_config(
         path: The TOML file. Relative paths inside it are relative to its folder.
         types: Tracker types by name, as `Plugins.types` has them.
         env: Environment variables for `${NAME}`.
-        why_missing: Says why a tracker type is not there (`Plugins.why_missing`); better than "unknown".
+        why_missing: Says why a tracker type cannot be used (`Plugins.why_missing`); empty when it can.
 
     Raises:
         ConfigError: Something is wrong; it names everything that is.
@@ -162,10 +162,10 @@ class _Reading:
         path, kind = ("trackers", name), table.get("type") if isinstance(table, dict) else None
         if kind is None or not isinstance(kind, str):
             self.problem(f"is required; known are {', '.join(sorted(types))}", *path, "type")
+        elif reason := why_missing(kind) if why_missing else "":
+            self.problem(reason, *path, "type")
         elif kind not in types:
-            reason = why_missing(kind) if why_missing else ""
-            unknown = f'"{kind}" is no tracker type{did_you_mean(kind, types)}'
-            self.problem(reason or unknown, *path, "type")
+            self.problem(f'"{kind}" is no tracker type{did_you_mean(kind, types)}', *path, "type")
         else:
             return self.model(types[kind].settings_type, table, *path)
         return None

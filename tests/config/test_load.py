@@ -275,11 +275,14 @@ class TestProblems:
         with pytest.raises(ConfigError, match=r"none\.toml: cannot be read: No such file"):
             load_config(tmp_path / "none.toml", TYPES, {})
 
-    def test_a_types_absence_is_explained_by_who_knows(self, tmp_path):
-        (tmp_path / "c.toml").write_text(WHOLE.replace("shelf", "redmine"))
+    def test_why_a_type_cannot_be_used_is_explained_by_who_knows(self, tmp_path):
+        (tmp_path / "c.toml").write_text(WHOLE + '[trackers.b]\ntype = "redmine"\n')
+        reasons = {"shelf": "needs a package", "redmine": "its plugin is broken"}
 
-        with pytest.raises(ConfigError, match="its plugin is broken"):
-            load_config(tmp_path / "c.toml", TYPES, {}, why_missing=lambda name: f"{name}: its plugin is broken")
+        with pytest.raises(ConfigError) as caught:
+            load_config(tmp_path / "c.toml", TYPES, {}, why_missing=lambda name: reasons[name])
+
+        assert str(caught.value) == "trackers.web.type: needs a package\ntrackers.b.type: its plugin is broken"
 
 
 class TestSecrets:
