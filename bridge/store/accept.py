@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
+from bridge.errors import Problem
 from bridge.store.records import ExportState, NewExport, Receipt, State
 from bridge.store.schema import deliveries, exports
 
@@ -44,22 +45,28 @@ def accept(connection: Connection, items: Sequence[NewExport]) -> list[Receipt]:
 
 def take_again(connection: Connection, items: Sequence[NewExport]) -> list[Receipt]:
     """Judge exports anew that went nowhere (rejected, unrouted, ignored): their id and body stay."""
-    receipts = []
-    for item in items:
-        row = _export_row(item)
-        twin = _known(connection, [item.identity]).get(item.identity)
-        if twin is not None and twin.export != item.id:
-            row["identity"] = f"{item.identity}/again/{item.id}"
-            row["state"], item_state = ExportState.IGNORED, ExportState.IGNORED
-            row["problems"] = json.dumps([{"path": "", "message": f"the same as export {twin.export}"}])
-        else:
-            item_state = item.state
-            connection.execute(delete(deliveries).where(deliveries.c.export_id == item.id))
-            if item.destinations:
-                connection.execute(insert(deliveries), _delivery_rows(item))
-        connection.execute(update(exports).where(exports.c.id == item.id).values(row))
-        receipts.append(Receipt(item.id, tuple(to.tracker for to in item.destinations), item_state))
-    return receipts
+    return [_take_again(connection, item) for item in items]
+
+
+def _take_again(connection: Connection, item: NewExport) -> Receipt:
+    own = select(exports.c.identity, exports.c.state).where(exports.c.id == item.id)
+    current = connection.execute(own).one()
+    if current.state == ExportState.ACCEPTED.value:  # somebody else was faster
+        return replace(_known(connection, [current.identity])[current.identity], duplicate=True)
+    twin = _known(connection, [item.identity]).get(item.identity)
+    if twin is not None and twin.export != item.id:
+        problem = Problem("", f"the same as export {twin.export}")
+        item = replace(
+            item,
+            state=ExportState.IGNORED,
+            identity=f"{item.identity}/again/{item.id}",
+            problems=(problem,),
+            destinations=(),
+        )
+    connection.execute(update(exports).where(exports.c.id == item.id).values(_export_row(item)))
+    if item.destinations:
+        connection.execute(insert(deliveries), _delivery_rows(item))
+    return Receipt(item.id, tuple(to.tracker for to in item.destinations), item.state)
 
 
 def _known(connection: Connection, identities: list[str]) -> dict[str, Receipt]:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, literal, select, update
+from sqlalchemy import Connection, case, delete, literal, select, true, update
 
 from bridge.model import Attachment, Issue
 from bridge.store.accept import seconds
 from bridge.store.records import Effect, Followup, FollowupOutcome, Outcome, State
-from bridge.store.schema import RUNNING, attempts, deliveries, followups, issues, trackers
+from bridge.store.schema import PENDING, RUNNING, attempts, deliveries, followups, issues, trackers
 
 
 def upsert(connection: Connection, table: Any) -> Any:
@@ -270,17 +270,20 @@ def recover(connection: Connection, items: Sequence[tuple[float, float]]) -> lis
 
 
 def shift(connection: Connection, items: Sequence[tuple[float, float]]) -> list[None]:
-    """Bring waiting moments nearer after the clock was set back (by how many seconds, now)."""
+    """Bring moments nearer that lie ahead since the clock was set back (by how many seconds, now)."""
+    in_doubt = deliveries.c.doubt_since.is_not(None)
+    columns = (
+        (deliveries.c.next_at, deliveries.c.state == PENDING),
+        (followups.c.next_at, followups.c.state == PENDING),
+        (deliveries.c.first_attempt_at, in_doubt),
+        (deliveries.c.doubt_since, in_doubt),
+        (trackers.c.blocked_until, true()),
+        (trackers.c.circuit_until, true()),
+    )
     for back, now in items:
-        for table in (deliveries, followups):
-            waiting = (table.c.state == literal("pending"), table.c.next_at > now)
-            connection.execute(
-                update(table)
-                .where(*waiting)
-                .values(next_at=case((table.c.next_at - back < now, now), else_=table.c.next_at - back))
-            )
-        for column in (trackers.c.blocked_until, trackers.c.circuit_until):
-            connection.execute(update(trackers).where(column > now).values({column.name: column - back}))
+        for column, condition in columns:
+            ahead = update(column.table).where(condition, column > now)
+            connection.execute(ahead.values({column.name: column - back}))
     return [None] * len(items)
 
 

@@ -99,12 +99,9 @@ def replay(connection: Connection, items: Sequence[tuple[Selection, tuple[str, .
             update(deliveries)
             .where(chosen)
             .values(fresh | {"changed_at": now})
-            .returning(deliveries.c.export_id, deliveries.c.tracker)
+            .returning(deliveries.c.export_id, deliveries.c.tracker, deliveries.c.bug_id)
         ).all()
-        if blind:
-            connection.execute(
-                update(deliveries).where(chosen, deliveries.c.tracker.in_(blind)).values(doubt_since=None)
-            )
+        _resolve_doubts(connection, {(row.tracker, row.bug_id) for row in rows if row.tracker in blind})
         keys = [(row.export_id, row.tracker) for row in rows]
         _revive_followups(connection, keys, now)
         answers.append([f"{export_id}:{tracker}" for export_id, tracker in keys])
@@ -163,6 +160,17 @@ def known_issue(connection: Connection, tracker: str, bug_id: int) -> Row | None
     query = select(issues).where(issues.c.tracker == tracker, issues.c.bug_id == bug_id)
     row = connection.execute(query).mappings().one_or_none()
     return dict(row) if row else None
+
+
+def _resolve_doubts(connection: Connection, bugs: set[tuple[str, int]]) -> None:
+    """A person looked at these trackers: whatever was in doubt of these bugs made no issue."""
+    for tracker, bug_id in bugs:
+        of_the_bug = (deliveries.c.tracker == tracker, deliveries.c.bug_id == bug_id)
+        connection.execute(
+            update(deliveries)
+            .where(*of_the_bug, deliveries.c.state != State.RUNNING.value)
+            .values(doubt_since=None)
+        )
 
 
 def _revive_followups(connection: Connection, keys: list[tuple[str, str]], now: float) -> None:

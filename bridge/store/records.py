@@ -241,7 +241,7 @@ class Selection:
     """Which deliveries (or exports) to show or replay. Empty parts select everything.
 
     Attributes:
-        ids: Export ids, or the beginning of one.
+        ids: Export ids.
         states: States of deliveries or exports.
         error: Text that the error contains.
         limit: How many at the most, newest first.
