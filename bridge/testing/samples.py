@@ -154,7 +154,7 @@ class _Same:
     def __init__(self, tracker: Tracker[Any]) -> None:
         self.tracker = tracker
         common = tracker.settings.model_dump_json(include=set(TrackerSettings.model_fields))
-        self.key = (type(tracker), common)
+        self.key = (type(tracker), tracker.markup, common)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Same) and self.key == other.key
