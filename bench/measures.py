@@ -192,5 +192,5 @@ def _export_row(number: int, moment: float) -> dict[str, object]:
 def _delivery_row(number: int, moment: float) -> dict[str, object]:
     return {
         "export_id": f"e{number:09}", "tracker": "it", "bug_id": number, "route": "", "on_reexport": "comment",
-        "update_fields": "[]", "state": "pending", "next_at": moment, "created_at": moment, "changed_at": moment,
+        "update_fields": "", "state": "pending", "next_at": moment, "created_at": moment, "changed_at": moment,
     }  # fmt: skip

@@ -69,6 +69,8 @@ class _Reader:
 
     def text(self, parent: Mapping[str, Json], name: str, path: str) -> str:
         value = parent.get(name)
+        if isinstance(value, str):
+            return clean(value).strip()
         if value is None:
             return ""
         if isinstance(value, dict | list):
@@ -76,10 +78,12 @@ class _Reader:
             return ""
         if isinstance(value, bool):
             return "true" if value else "false"
-        return clean(str(value)).strip()
+        return str(value)
 
     def number(self, parent: Mapping[str, Json], name: str, path: str, *, required: bool = False) -> int | None:
         value = parent.get(name)
+        if value is None and not required:
+            return None
         if isinstance(value, str) and re.fullmatch(r"\s*\d{1,19}\s*", value, re.ASCII):
             value = int(value)
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_ID:
@@ -160,6 +164,8 @@ def parse(body: bytes) -> Json:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise NotJson(f"the body is no JSON: {error}") from None
+    if body.count(b"{") + body.count(b"[") <= _DEEPEST:  # it cannot be nested deeper than that
+        return document
     level = [document]
     for _ in range(_DEEPEST):
         level = [item for value in level for item in _items(value) if isinstance(item, dict | list)]
@@ -275,7 +281,9 @@ def _bug(bug: Mapping[str, Json], reader: _Reader) -> Bug | None:
     bug_id = reader.number(bug, "id", path, required=True)
     if bug.get("title") is None:
         reader.wrong("/bug/title", "is required")
-    severity = re.sub(r"[\s-]+", "_", reader.text(bug, "severity", path).lower())
+    severity = reader.text(bug, "severity", path).lower()
+    if severity not in _SEVERITIES:
+        severity = re.sub(r"[\s-]+", "_", severity)
     level, kind = _SEVERITIES.get(severity, (Level.LOW, Kind.UNKNOWN))
     device = reader.part(bug, "device", path, bare="device_type")
     reporter = reader.part(bug, "reporter", path, bare="name")

@@ -8,15 +8,20 @@ from dataclasses import dataclass
 from bridge.config import Conditions, Config, RouteSettings
 from bridge.model import Bug, Export
 
+Test = tuple[Callable[[Bug], str], frozenset[str]]
+"""What a bug says, and what it may say."""
+
 _WORDS: dict[str, Callable[[Bug], str]] = {
-    "severity": lambda bug: bug.severity,
+    "product_id": lambda bug: str(bug.product_id),
+    "test_cycle_id": lambda bug: str(bug.test_cycle_id),
+    "severity": lambda bug: bug.severity.casefold(),
     "level": lambda bug: bug.level.value,
     "kind": lambda bug: bug.kind.value,
-    "priority": lambda bug: bug.priority,
-    "status": lambda bug: bug.status,
-    "os": lambda bug: bug.device.os,
-    "device_type": lambda bug: bug.device.device_type,
-    "browser": lambda bug: bug.device.browser,
+    "priority": lambda bug: bug.priority.casefold(),
+    "status": lambda bug: bug.status.casefold(),
+    "os": lambda bug: bug.device.os.casefold(),
+    "device_type": lambda bug: bug.device.device_type.casefold(),
+    "browser": lambda bug: bug.device.browser.casefold(),
 }
 
 
@@ -39,7 +44,8 @@ class Router:
     """
 
     def __init__(self, config: Config, also: Callable[[Export], Sequence[str]] = lambda _: ()) -> None:
-        self._config = config
+        self._trackers = config.trackers
+        self._routes = [(route, _tests(route.when)) for route in config.routes]
         self._also = also
 
     def destinations(self, export: Export) -> tuple[Destination, ...]:
@@ -48,32 +54,36 @@ class Router:
         Every route that matches counts; the first that names a tracker decides its re-export policy. Routes with
         `otherwise` count only where no other matched.
         """
-        mine = [route for route in self._config.routes if _is_for(route, export)]
+        mine = [
+            route
+            for route, tests in self._routes
+            if (not route.connections or export.connection in route.connections)
+            and all(word_of(export.bug) in wanted for word_of, wanted in tests)
+        ]
         matching = [route for route in mine if not route.otherwise] or mine
         found: dict[str, Destination] = {}
         for route in matching:
             for tracker in route.trackers:
                 found.setdefault(tracker, _destination(route, tracker))
         for tracker in self._also(export):
-            if tracker in self._config.trackers:
+            if tracker in self._trackers:
                 found.setdefault(tracker, Destination(tracker=tracker, route="plugin"))
         return tuple(found.values())
 
 
 def matches(conditions: Conditions, bug: Bug) -> bool:
     """Whether all conditions hold. Words are compared without regard to case."""
-    numbers = ((conditions.product_id, bug.product_id), (conditions.test_cycle_id, bug.test_cycle_id))
-    if any(wanted and number not in wanted for wanted, number in numbers):
-        return False
+    return all(word_of(bug) in wanted for word_of, wanted in _tests(conditions))
+
+
+def _tests(conditions: Conditions) -> list[Test]:
+    """Return what has to be compared: nothing for a condition that is not set."""
+    tests: list[Test] = []
     for name, word_of in _WORDS.items():
         wanted = getattr(conditions, name)
-        if wanted and word_of(bug).casefold() not in {str(word).casefold() for word in wanted}:
-            return False
-    return True
-
-
-def _is_for(route: RouteSettings, export: Export) -> bool:
-    return (not route.connections or export.connection in route.connections) and matches(route.when, export.bug)
+        if wanted:
+            tests.append((word_of, frozenset(str(value).casefold() for value in wanted)))
+    return tests
 
 
 def _destination(route: RouteSettings, tracker: str) -> Destination:

@@ -150,7 +150,7 @@ def _claimed(row: Any, source: Any, known: KnownIssue | None, doubt: float | Non
         bug_id=row.bug_id,
         connection=source.connection,
         on_reexport=row.on_reexport,
-        update_fields=tuple(json.loads(row.update_fields)),
+        update_fields=tuple(filter(None, row.update_fields.split(","))),
         marker_suffix=row.marker_suffix,
         attempt=row.attempts,
         claimed_at=_at(row.claimed_at),

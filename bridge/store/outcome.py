@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any
 
 from sqlalchemy import Connection, case, delete, literal, select, true, update
 
 from bridge.model import Attachment, Issue
-from bridge.store.accept import seconds
+from bridge.store.accept import insert_for, seconds
 from bridge.store.records import Effect, Followup, FollowupOutcome, Outcome, State
 from bridge.store.schema import PENDING, RUNNING, attempts, deliveries, followups, issues, trackers
 
 
 def upsert(connection: Connection, table: Any) -> Any:
     """Return the INSERT of this database that knows ON CONFLICT."""
-    # a dialect takes 50 ms and more to import: only the one in use
-    return import_module(f"sqlalchemy.dialects.{connection.dialect.name}").insert(table)
+    return insert_for(connection.dialect.name, table)
 
 
 def record(connection: Connection, items: Sequence[Outcome]) -> list[bool]:

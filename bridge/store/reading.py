@@ -168,7 +168,7 @@ def _resolve_doubts(connection: Connection, bugs: set[tuple[str, int]]) -> None:
         of_the_bug = (deliveries.c.tracker == tracker, deliveries.c.bug_id == bug_id)
         connection.execute(
             update(deliveries)
-            .where(*of_the_bug, deliveries.c.state != State.RUNNING.value)
+            .where(*of_the_bug, deliveries.c.doubt_since.is_not(None), deliveries.c.state != State.RUNNING.value)
             .values(doubt_since=None)
         )
 
@@ -222,7 +222,8 @@ def _delivery_conditions(wanted: Selection) -> list[ColumnElement[bool]]:
     if wanted.since is not None:
         conditions.append(deliveries.c.created_at >= wanted.since.timestamp())
     if wanted.bug_id is not None:
-        conditions.append(deliveries.c.bug_id == wanted.bug_id)
+        of_bug = select(exports.c.id).where(exports.c.bug_id == wanted.bug_id)
+        conditions.append(deliveries.c.export_id.in_(of_bug))
     return conditions
 
 

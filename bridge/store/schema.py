@@ -48,7 +48,8 @@ exports = Table(
     Column("body", LargeBinary, nullable=False),
     Column("problems", Text, nullable=False, server_default="[]"),
     Index("exports_bug", "bug_id"),
-    Index("exports_state", "state", "position"),
+    # only what went nowhere is looked for by its state: the common case pays nothing
+    Index("exports_lost", "state", "position", sqlite_where=text("state <> 'accepted'")),
 )
 
 deliveries = Table(
@@ -100,8 +101,9 @@ deliveries = Table(
         "lease_until",
         sqlite_where=text("state = 'running'"),
     ),
-    Index("deliveries_state", "state", "tracker", "position"),
-    Index("deliveries_bug", "bug_id"),
+    Index("deliveries_dead", "tracker", "position", sqlite_where=text("state = 'dead'")),
+    # deliveries that may have made an issue nobody knows of: a later one of the same bug has to look
+    Index("deliveries_doubt", "tracker", "bug_id", sqlite_where=text("doubt_since IS NOT NULL")),
 )
 
 attempts = Table(

@@ -53,7 +53,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("export_id", "tracker", name="deliveries_once"),
     )
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
-        batch_op.create_index("deliveries_bug", ["bug_id"], unique=False)
+        batch_op.create_index(
+            "deliveries_doubt",
+            ["tracker", "bug_id"],
+            unique=False,
+            sqlite_where=sa.text("doubt_since IS NOT NULL"),
+        )
         batch_op.create_index(
             "deliveries_due",
             ["tracker", "next_at", "position"],
@@ -66,7 +71,9 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("state = 'running'"),
         )
-        batch_op.create_index("deliveries_state", ["state", "tracker", "position"], unique=False)
+        batch_op.create_index(
+            "deliveries_dead", ["tracker", "position"], unique=False, sqlite_where=sa.text("state = 'dead'")
+        )
         batch_op.create_index(
             "deliveries_unfinished",
             ["tracker", "bug_id", "position"],
@@ -94,7 +101,9 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("exports", schema=None) as batch_op:
         batch_op.create_index("exports_bug", ["bug_id"], unique=False)
-        batch_op.create_index("exports_state", ["state", "position"], unique=False)
+        batch_op.create_index(
+            "exports_lost", ["state", "position"], unique=False, sqlite_where=sa.text("state <> 'accepted'")
+        )
 
     op.create_table(
         "followups",
