@@ -6,6 +6,7 @@ import asyncio
 import gzip
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ import pytest
 
 from bridge import (
     Answer,
+    AttachmentFile,
     Draft,
     Gone,
     HttpTracker,
@@ -320,3 +322,30 @@ def test_the_id_of_a_created_issue_is_found_along_its_path() -> None:
     tracker = Plain("plain", TrackerSettings(type="plain"))
 
     assert tracker.created({"issues": [{"id": 0}]}, "issues", 0, "id") == 0
+
+
+def test_a_file_is_sent_as_the_whole_body_with_its_length_and_type(tmp_path: Path) -> None:
+    (tmp_path / "spooled").write_bytes(b"x" * 200_000)
+    file = AttachmentFile(path=tmp_path / "spooled", name="a.png", type="image/png", size=200_000, url="")
+
+    with Server() as server:
+        talk(server, lambda tracker: tracker.send_file("/files", file, params={"name": file.name}))
+
+    (request,) = server.requests
+    assert (request.body, request.query) == (b"x" * 200_000, {"name": ["a.png"]})
+    assert request.headers["content-type"] == "image/png"
+    assert request.headers["content-length"] == "200000"
+
+
+def test_a_ca_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    class Private(Plain):
+        def ca_file(self) -> Path:
+            return tmp_path / "ca.pem"
+
+    with Server() as server:
+        error = failure(server, kind=Private)
+        (tmp_path / "ca.pem").write_text("no certificate")
+        assert isinstance(failure(server, kind=Private), NotAllowed)
+
+    assert isinstance(error, NotAllowed)
+    assert str(error) == f"ca_file: {tmp_path}/ca.pem cannot be used: No such file or directory"
