@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
 import uvicorn
 from starlette.applications import Starlette
@@ -11,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from bridge.web.server import SWITCH_INTERVAL, new_event_loop
+from bridge.web.server import new_event_loop
 
 
 async def accept(request: Request) -> Response:
@@ -42,6 +41,5 @@ async def main() -> None:
     await serving
 
 
-sys.setswitchinterval(SWITCH_INTERVAL)
 with asyncio.Runner(loop_factory=new_event_loop) as runner:
     runner.run(main())

@@ -265,7 +265,7 @@ class Bridge:
 
     def _accepted(self, export: Export, receipt: Receipt) -> None:
         self._tell("bridge_received", {"export": export})
-        self.dispatcher.wake(receipt.trackers)
+        self.dispatcher.new_work(receipt.trackers)
 
     def _prepare(self, draft: Draft, bug: Bug, tracker: str) -> Draft:
         return self.setup.plugins.prepare(draft, bug, tracker)  # after a reload, those of the new setup
@@ -278,6 +278,8 @@ class Bridge:
                 await self.resume(name)
 
     def _tell(self, hook: str, arguments: dict[str, Any]) -> None:
+        if not self.setup.plugins.listens(hook):
+            return
         try:
             self._told.put_nowait((hook, arguments))
         except asyncio.QueueFull:

@@ -14,8 +14,8 @@ from bridge.tracker import RetrySettings
 UNTOLD_WAIT = timedelta(seconds=60)
 """How long an account waits when a tracker says "slow down" without saying for how long."""
 
-LONGEST_TOLD_WAIT = timedelta(days=1)
-"""Nobody is believed who asks for more."""
+SHORTEST_TOLD_WAIT, LONGEST_TOLD_WAIT = timedelta(seconds=1), timedelta(days=1)
+"""Nobody is believed who asks for less or more: `Retry-After: 0` again and again would be a loop without an end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,8 @@ def decide(
         effect = Effect(pause=words, until=now)
         return Decision(State.PENDING, next_at=now, spent=False, effect=effect)
     if isinstance(error, RateLimited):
-        until = now + min(UNTOLD_WAIT if error.retry_after is None else error.retry_after, LONGEST_TOLD_WAIT)
+        told = UNTOLD_WAIT if error.retry_after is None else error.retry_after
+        until = now + min(max(told, SHORTEST_TOLD_WAIT), LONGEST_TOLD_WAIT)
         effect = Effect(block=account, until=until, error=words, succeeded=True)
         return Decision(State.PENDING, next_at=until, spent=False, effect=effect)
     if isinstance(error, Gone):

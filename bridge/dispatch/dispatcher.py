@@ -48,8 +48,14 @@ class Dispatcher:
         self._begin(trackings)
         self._heartbeat = asyncio.create_task(self._beat())
 
+    def new_work(self, trackers: Iterable[str]) -> None:
+        """There is new work for these trackers."""
+        for name in trackers:
+            if name in self._lanes:
+                self._lanes[name].new_work()
+
     def wake(self, trackers: Iterable[str] | None = None) -> None:
-        """There may be work for these trackers (None: for all)."""
+        """Something changed for these trackers (None: for all): they look again whether there is work."""
         for name in self._lanes if trackers is None else trackers:
             if name in self._lanes:
                 self._lanes[name].wake()

@@ -62,8 +62,13 @@ class Lane:
         self._log = structlog.get_logger("bridge.dispatch").bind(tracker=tracking.name)
 
     def wake(self) -> None:
-        """There may be work."""
+        """Something changed: look again whether there is work."""
         self._wake.set()
+
+    def new_work(self) -> None:
+        """There is new work. It waits where the tracker is paused or every slot is taken: both end with a look."""
+        if not self._paused and len(self._running) < self.tracking.tracker.settings.concurrency:
+            self._wake.set()
 
     async def run(self) -> None:
         """Work until `stop`."""

@@ -136,6 +136,10 @@ class Plugins:
                 self._failed(implementation, error)
         return draft
 
+    def listens(self, hook: str) -> bool:
+        """Whether any plugin has this hook."""
+        return bool(getattr(self._manager.hook, hook).get_hookimpls())
+
     async def tell(self, hook: str, /, *, timeout: float = TELL_TIMEOUT, **arguments: Any) -> None:  # noqa: ASYNC109
         """Tell every plugin what happened, all at once. Nothing that a plugin does comes back from here.
 

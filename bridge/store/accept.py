@@ -6,18 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
-from functools import cache
 from importlib import import_module
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Table, insert, select, update
 
 from bridge.errors import Problem
 from bridge.store.records import ExportState, NewExport, Receipt, State
 from bridge.store.schema import deliveries, exports
-
-_INSERT_DELIVERIES = insert(deliveries).returning(deliveries.c.position)
-"""RETURNING makes it one statement for many rows, which lets go of the interpreter once, not for each row."""
 
 
 def insert_for(dialect: str, table: Any) -> Any:
@@ -35,11 +31,13 @@ def seconds(moment: datetime | None) -> float | None:
 
 def accept(connection: Connection, items: Sequence[NewExport]) -> list[Receipt]:
     """Write exports and their deliveries; one that was here before is answered with the first one's id."""
-    rows = [_export_row(item) for item in items]
-    written = set(connection.scalars(_insert_exports(connection.dialect.name), rows))
-    delivery_rows = [row for item in items if item.id in written for row in _delivery_rows(item)]
-    if delivery_rows:
-        connection.execute(_INSERT_DELIVERIES, delivery_rows)
+    ids = [item.id for item in items]
+    written = set(ids)
+    if _insert_many(connection, exports, [_export_row(item) for item in items], once="identity") != len(items):
+        written = set(connection.scalars(select(exports.c.id).where(exports.c.id.in_(ids))))
+    _insert_many(
+        connection, deliveries, [row for item in items if item.id in written for row in _delivery_rows(item)]
+    )
     if len(written) == len(items):
         return [_receipt(item) for item in items]
     known = _known(connection, [item.identity for item in items if item.id not in written])
@@ -88,11 +86,26 @@ def _known(connection: Connection, identities: list[str]) -> dict[str, Receipt]:
     return {row.identity: Receipt(row.id, tuple(trackers.get(row.id, ())), ExportState(row.state)) for row in rows}
 
 
-@cache
-def _insert_exports(dialect: str) -> Any:
-    """Return the statement that writes what is not there yet, and says which that was."""
-    statement = insert_for(dialect, exports).on_conflict_do_nothing(index_elements=["identity"])
-    return statement.returning(exports.c.id)
+def _insert_many(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], *, once: str = "") -> int:
+    """Write rows in one statement, and return how many were written.
+
+    One statement for many rows lets go of the interpreter once, not for each row: with `executemany`, or with rows
+    coming back, the writer would wait for the event loop each time. SQLAlchemy makes no such statement cheaply.
+
+    Args:
+        connection: In its transaction.
+        table: Where to.
+        rows: All with the same columns.
+        once: A unique column; a row whose value is there already is left out.
+    """
+    if not rows:
+        return 0
+    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    row = f"({', '.join([mark] * len(rows[0]))})"
+    statement = f"INSERT INTO {table.name} ({', '.join(rows[0])}) VALUES {', '.join([row] * len(rows))}"  # noqa: S608 - our own names
+    statement += f" ON CONFLICT ({once}) DO NOTHING" if once else ""
+    values = tuple(value for each in rows for value in each.values())
+    return connection.exec_driver_sql(statement, values).rowcount
 
 
 def _receipt(item: NewExport) -> Receipt:

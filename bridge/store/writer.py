@@ -45,7 +45,9 @@ class Writer:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
+        self._gathered: list[_Job] = []
+        self._under_way = 0
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._started = self._closed = False
 
@@ -55,20 +57,31 @@ class Writer:
         Raises:
             StoreError: It could not be written, or too much is waiting already; nothing was changed.
         """
-        if self._closed or self._queue.qsize() >= LONGEST_QUEUE:
+        if self._closed or self._under_way >= LONGEST_QUEUE:
             raise StoreError("the store is closed" if self._closed else "too much is waiting to be written")
         if not self._started:
             self._started = True
             self._thread.start()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        self._queue.put(_Job(write, item, loop, future))
-        return await future
+        if not self._gathered:  # whatever else comes in this round of the loop goes over with it
+            loop.call_soon(self._hand_over)
+        self._gathered.append(_Job(write, item, loop, future))
+        self._under_way += 1
+        try:
+            return await future
+        finally:
+            self._under_way -= 1
+
+    def _hand_over(self) -> None:
+        jobs, self._gathered = self._gathered, []
+        self._queue.put(jobs)
 
     async def close(self) -> None:
         """Write what is waiting, then stop."""
         self._closed = True
         if self._started:
+            self._hand_over()
             self._queue.put(None)
             await asyncio.to_thread(self._thread.join)
 
@@ -81,14 +94,15 @@ class Writer:
                     _resolve(self._commit(connection, jobs))
 
     def _next(self) -> tuple[list[_Job], bool]:
-        first = self._queue.get()
+        """Return everything that waits, and whether to go on afterwards."""
         jobs: list[_Job] = []
-        while first is not None:
-            jobs.append(first)
+        more = self._queue.get()
+        while more is not None:
+            jobs += more
             if len(jobs) >= LARGEST_BATCH:
                 return jobs, True
             try:
-                first = self._queue.get_nowait()
+                more = self._queue.get_nowait()
             except queue.Empty:
                 return jobs, True
         return jobs, False

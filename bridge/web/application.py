@@ -1,4 +1,4 @@
-"""The Starlette application: routes, and nothing else."""
+"""The application: which part answers which path, and nothing else."""
 
 from __future__ import annotations
 
@@ -9,19 +9,31 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bridge.app import Bridge
 from bridge.errors import StoreError
 from bridge.web.api import Api, guarded
-from bridge.web.export import ExportEndpoint
+from bridge.web.export import PREFIX, ExportEndpoint
 from bridge.web.openapi import openapi
 from bridge.web.operations import OPERATIONS
 from bridge.web.problem import ProblemResponse
 
 
-def build_asgi(bridge: Bridge) -> Starlette:
+def build_asgi(bridge: Bridge) -> ASGIApp:
     """Return the application for a bridge. Starting and stopping the bridge is the caller's."""
-    export, api = ExportEndpoint(bridge).__call__, Api(bridge)
+    export, everything_else = ExportEndpoint(bridge), build_starlette(bridge)
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        is_export = scope["type"] == "http" and scope["path"].startswith(PREFIX)
+        await (export if is_export else everything_else)(scope, receive, send)
+
+    return application
+
+
+def build_starlette(bridge: Bridge) -> Starlette:
+    """Return the application for everything but exports: health and the API."""
+    api = Api(bridge)
 
     async def ready(_request: Request) -> Response:
         try:
@@ -31,8 +43,6 @@ def build_asgi(bridge: Bridge) -> Starlette:
         return JSONResponse({"ready": bridge.ready}, 200 if bridge.ready else 503)
 
     routes = [
-        Route("/export/{connection}/{secret}", export, methods=["POST"]),
-        Route("/export/{connection}", export, methods=["POST"]),
         Route("/healthz", _healthy),
         Route("/readyz", ready),
         Route("/api/openapi.json", _described),

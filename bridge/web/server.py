@@ -19,7 +19,7 @@ from bridge.errors import BridgeError, ConfigError
 from bridge.web.application import build_asgi
 
 SWITCH_INTERVAL = 0.001
-"""Seconds a thread may run while another waits: a shorter interval takes a quarter off the slowest answers."""
+"""Seconds the event loop keeps the interpreter while the store's writer wants it: by default five times as long."""
 
 _BACKLOG = 2048
 _MOST_AT_ONCE = 4096
