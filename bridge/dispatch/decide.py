@@ -15,7 +15,7 @@ UNTOLD_WAIT = timedelta(seconds=60)
 """How long an account waits when a tracker says "slow down" without saying for how long."""
 
 SHORTEST_TOLD_WAIT, LONGEST_TOLD_WAIT = timedelta(seconds=1), timedelta(days=1)
-"""Nobody is believed who asks for less or more: `Retry-After: 0` again and again would be a loop without an end."""
+"""Nobody is believed who asks for less or more: `Retry-After: 0` again and again would be an endless loop."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from bridge.errors import BridgeError, ConfigError
 from bridge.web.application import build_asgi
 
 SWITCH_INTERVAL = 0.001
-"""Seconds the event loop keeps the interpreter while the store's writer wants it: by default five times as long."""
+"""Seconds the event loop keeps the interpreter while the store's writer wants it: a fifth of the default."""
 
 _BACKLOG = 2048
 _MOST_AT_ONCE = 4096
