@@ -51,9 +51,13 @@ ENTRIES = {
     ),
     "serve": Entry("bridge.cli.serve:serve", _RUN, "Run the daemon: take exports in, and deliver them."),
     "init": Entry(
-        "bridge.cli.init:init", _SET_UP, "Write a configuration by asking, with the doctor looking at each tracker."
+        "bridge.cli.init:init",
+        _SET_UP,
+        "Write a configuration by asking, with the doctor looking at each tracker.",
     ),
-    "config": Entry("bridge.cli.configuration:app", _SET_UP, "Is the configuration right, and what may stand in it."),
+    "config": Entry(
+        "bridge.cli.configuration:app", _SET_UP, "Is the configuration right, and what may stand in it."
+    ),
     "check": Entry(
         "bridge.cli.check:check_trackers",
         _SET_UP,
@@ -68,7 +72,9 @@ ENTRIES = {
         "bridge.cli.types:trackers", _SET_UP, "Show the tracker types that are installed, and what each can do."
     ),
     "plugins": Entry(
-        "bridge.cli.types:plugins", _SET_UP, "Show the plugins: version, distribution, hooks, and why one does not work."
+        "bridge.cli.types:plugins",
+        _SET_UP,
+        "Show the plugins: version, distribution, hooks, and why one does not work.",
     ),
     "status": Entry(
         "bridge.cli.status:status",

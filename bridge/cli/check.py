@@ -21,7 +21,9 @@ from bridge.cli.options import ConfigOption, JsonOption
 from bridge.cli.show import COLOURS, SIGNS, console, plain, print_json
 from bridge.dispatch import Tracking
 
-NamesArgument = Annotated[list[str] | None, typer.Argument(metavar="[TRACKER]...", help="trackers; by default all")]
+NamesArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[TRACKER]...", help="trackers; by default all")
+]
 
 
 def check_trackers(

@@ -53,7 +53,9 @@ def print_schema(config: ConfigOption = None) -> None:
     print_json(config_schema(plugins.types))
 
 
-def _report(path: Path | None, problems: list[dict[str, str]], warnings: list[dict[str, str]]) -> dict[str, object]:
+def _report(
+    path: Path | None, problems: list[dict[str, str]], warnings: list[dict[str, str]]
+) -> dict[str, object]:
     file = str(path) if path else None
     return {"ok": not problems, "file": file, "problems": problems, "warnings": warnings}
 

@@ -35,7 +35,9 @@ def resume(tracker: NameArgument, as_json: JsonOption = False, config: ConfigOpt
     if as_json:
         print_json(answer)
     else:
-        typer.echo(f"{tracker} works again." if answer["resumed"] else f"{tracker} was working: nothing held it up.")
+        typer.echo(
+            f"{tracker} works again." if answer["resumed"] else f"{tracker} was working: nothing held it up."
+        )
 
 
 def reload(as_json: JsonOption = False, config: ConfigOption = None) -> None:

@@ -104,7 +104,9 @@ class Daemon:
         if answer.is_success and document is not None:
             return document
         if not isinstance(document, dict):
-            raise Unreachable(f"{self.url} is no tracker-bridge: it answers with HTTP {answer.status_code}, without JSON")
+            raise Unreachable(
+                f"{self.url} is no tracker-bridge: it answers with HTTP {answer.status_code}, without JSON"
+            )
         raise Refused(answer.status_code, document)
 
     def _why(self, error: httpx.TransportError) -> str:

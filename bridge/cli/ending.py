@@ -48,9 +48,7 @@ class Failed(BridgeError):
         problems: Every single thing that is wrong, where there are several.
     """
 
-    def __init__(
-        self, message: str, ending: Ending = Ending.WRONG, *, problems: Sequence[Problem] = ()
-    ) -> None:
+    def __init__(self, message: str, ending: Ending = Ending.WRONG, *, problems: Sequence[Problem] = ()) -> None:
         self.ending, self.problems = ending, tuple(problems)
         super().__init__(message)
 

@@ -25,7 +25,9 @@ from bridge.cli.options import (
 )
 from bridge.cli.show import console, distance, many, moment, outcome, plain, print_json, short, state, table
 
-LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="how many at the most, newest first")]
+LimitOption = Annotated[
+    int, typer.Option("--limit", "-n", min=1, max=1000, help="how many at the most, newest first")
+]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="an export's id, or the beginning of one")]
 BodyOption = Annotated[bool, typer.Option("--body", help="also what was received")]
 
@@ -118,7 +120,9 @@ def _add_delivery(root: Tree, delivery: Mapping[str, Any]) -> None:
 
 def _attempt(number: int, attempt: Mapping[str, Any]) -> Text:
     took = f" {attempt['seconds']:.2f}s" if attempt["seconds"] is not None else ""
-    line = Text(f"attempt {number}  {moment(attempt['started_at'])}{took}  ", "dim").append(attempt["outcome"], "not dim")
+    line = Text(f"attempt {number}  {moment(attempt['started_at'])}{took}  ", "dim").append(
+        attempt["outcome"], "not dim"
+    )
     if attempt["message"]:
         line.append(f": {attempt['message']}", "not dim")
     return line

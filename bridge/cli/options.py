@@ -61,7 +61,9 @@ def parse_since(text: str, now: datetime) -> datetime | None:
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise typer.BadParameter(f'{text!r}: write "2h", "3d" or a date like 2025-11-07', param_hint="--since") from None
+        raise typer.BadParameter(
+            f'{text!r}: write "2h", "3d" or a date like 2025-11-07', param_hint="--since"
+        ) from None
 
 
 def checked_states(given: list[str] | None) -> list[str]:

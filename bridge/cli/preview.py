@@ -23,7 +23,8 @@ from bridge.model import Json
 from bridge.payload import NotJson, PayloadError, event_of, parse
 
 FileArgument = Annotated[
-    str, typer.Argument(metavar="[FILE]", help="a payload; - for standard input; by default test IO's documented one")
+    str,
+    typer.Argument(metavar="[FILE]", help="a payload; - for standard input; by default test IO's documented one"),
 ]
 ConnectionOption = Annotated[
     str, typer.Option("--connection", metavar="NAME", help="the connection it comes in by; by default the first")
@@ -146,7 +147,9 @@ def _without(value: Json, known: list[Json]) -> Json:
     if isinstance(value, dict):
         kept = {name: _without(item, known) for name, item in value.items()}
         return {name: item for name, item in kept.items() if item not in (None, "", [], {}, ())}
-    if value in known or (isinstance(value, str) and any(isinstance(one, str) and one.strip("\n") in value for one in known[1:])):
+    if value in known or (
+        isinstance(value, str) and any(isinstance(one, str) and one.strip("\n") in value for one in known[1:])
+    ):
         return None
     return value
 

@@ -34,7 +34,9 @@ _PAGE = 500
 _DELIVERY_STATES = ("pending", "delivered", "dead")
 _EXPORT_STATES = ("rejected", "unrouted", "ignored")
 
-IdsArgument = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="exports, by id or its beginning")]
+IdsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[ID]...", help="exports, by id or its beginning")
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="only say what would be delivered again")]
 
 
@@ -75,7 +77,9 @@ def replay(
     moment = parse_since(since, datetime.now(UTC))
     states = checked_states(state)
     if not any((ids, tracker, states, since, error, bug is not None)):
-        raise Failed("say what: ids, --tracker, --since, --error, --bug; or --state dead for all that is dead", Ending.USAGE)
+        raise Failed(
+            "say what: ids, --tracker, --since, --error, --bug; or --state dead for all that is dead", Ending.USAGE
+        )
     with daemon(config) as running:
         exact = [running.get(f"/api/exports/{quote(one, safe='')}")["id"] for one in ids or ()]
         wish = Wish(exact, tracker, states, moment.isoformat() if moment else None, error, bug)
@@ -138,7 +142,7 @@ def _run(running: Daemon, wish: Wish, total: int, *, quiet: bool) -> list[str]:
     with Progress(*columns, console=out, disable=quiet or not out.is_terminal) as progress:
         task = progress.add_task("replay", total=total)
         for chunk in batches(running, wish):
-            # the states are said again: those of the plan, also where other deliveries of an export stand elsewhere
+            # said again: other deliveries of the same exports may be in other states
             states = wish.states or ([] if wish.ids else ["dead"])
             done += running.post("/api/replay", wish.body(ids=chunk, states=states), patient=True)["replayed"]
             progress.update(task, completed=min(len(done), total))
@@ -172,4 +176,5 @@ def _print_result(done: Sequence[str], *, as_json: bool) -> None:
     if as_json:
         print_json({"replayed": list(done)})
     elif done:
-        typer.echo(f"{many(len(done), 'delivery', 'deliveries')} to be made again. `tracker-bridge status` shows how it goes.")
+        count = many(len(done), "delivery", "deliveries")
+        typer.echo(f"{count} to be made again. `tracker-bridge status` shows how it goes.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import typer
 from rich.live import Live
@@ -18,11 +18,14 @@ from bridge.cli.given import read_payload
 from bridge.cli.options import ConfigOption, JsonOption
 from bridge.cli.preview import ConnectionOption, FileArgument, connection_of
 from bridge.cli.show import console, print_json, short
+from bridge.demo.play import finished
 
 INTERVAL = 0.1
 """Seconds between two looks."""
 
-WaitOption = Annotated[float, typer.Option("--wait", metavar="SECONDS", min=0, help="how long to follow it; 0: not at all")]
+WaitOption = Annotated[
+    float, typer.Option("--wait", metavar="SECONDS", min=0, help="how long to follow it; 0: not at all")
+]
 
 
 def send(
@@ -48,12 +51,6 @@ def send(
         console().print(tree(row))
     if row is not None and not went_well(row):
         raise typer.Exit(Ending.WRONG)
-
-
-def finished(row: Mapping[str, Any]) -> bool:
-    """Whether nothing more happens to an export by itself: everything is delivered, or dead."""
-    steps = [step for delivery in row["deliveries"] for step in delivery["followups"]]
-    return all(one["state"] in {"delivered", "dead"} for one in [*row["deliveries"], *steps])
 
 
 def went_well(row: Mapping[str, Any]) -> bool:
@@ -90,7 +87,11 @@ def _follow(running: Daemon, receipt: Mapping[str, Any], wait: float, *, quiet: 
     until = time.monotonic() + wait
     path = f"/api/exports/{receipt['export']}"
     row: dict[str, Any] = running.get(path)
-    with Live(console=out, transient=True, auto_refresh=False) if out.is_terminal and not quiet else _Unseen() as live:
+    with (
+        Live(console=out, transient=True, auto_refresh=False)
+        if out.is_terminal and not quiet
+        else _Unseen() as live
+    ):
         while not finished(row) and time.monotonic() < until:
             time.sleep(INTERVAL)
             row = running.get(path)
@@ -101,7 +102,7 @@ def _follow(running: Daemon, receipt: Mapping[str, Any], wait: float, *, quiet: 
 class _Unseen:
     """Stands for a live display where there is no terminal."""
 
-    def __enter__(self) -> _Unseen:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_details: object) -> None:

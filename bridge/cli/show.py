@@ -131,5 +131,6 @@ def outcome(delivery: Mapping[str, Any]) -> Text:
 
 
 __all__ = [
-    "console", "counted", "distance", "many", "moment", "outcome", "plain", "print_json", "short", "state", "table",
+    "console", "counted", "distance", "many", "moment", "outcome", "plain", "print_json", "short", "state",
+    "table",
 ]  # fmt: skip

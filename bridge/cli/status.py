@@ -80,7 +80,12 @@ def _print(
         colour = "green" if word == DELIVERING else "yellow" if word == "paused" else "red"
         waiting = moment(tracker["oldest_pending"])
         listing.add_row(
-            tracker["name"], tracker["type"], Text(word, colour), counted(tracker["deliveries"]), waiting, Text(why)
+            tracker["name"],
+            tracker["type"],
+            Text(word, colour),
+            counted(tracker["deliveries"]),
+            waiting,
+            Text(why),
         )
     out.print()
     out.print(listing)
