@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Literal
 
 from bridge.clock import Clock
 from bridge.dispatch.decide import decide
-from bridge.dispatch.tracking import Tracking, make_draft, patience
+from bridge.dispatch.tracking import Tracking, make_draft, patience, words_of
 from bridge.errors import Gone, InDoubt, Rejected, TrackerError, Unavailable
 from bridge.mapping import describe_changes
 from bridge.model import EVERYTHING, Attachment, Bug, Draft, Export, Issue, Marker
@@ -51,12 +49,11 @@ class Delivering:
         except asyncio.CancelledError:
             raise
         except TimeoutError:
-            kind = InDoubt if self.doubt_since is not None else Unavailable
-            return self._failed(kind(f"no end after {format_duration(longest)}"))
+            return self._failed(self._unclear(f"no end after {format_duration(longest)}"))
         except TrackerError as error:
             return self._failed(error)
         except Exception as error:  # noqa: BLE001 - a plugin's bug must not lose the delivery
-            return self._failed(self._of_the_plugin(error))
+            return self._failed(self._unclear(words_of(self.tracking.tracker, error)))
 
     def given_back(self) -> Outcome:
         """Return the outcome of an attempt that was cancelled: unspent, in doubt when a create was under way."""
@@ -181,28 +178,19 @@ class Delivering:
         draft = await make_draft(self.tracking, export, marker, only, size=len(self.claimed.body))
         return self.prepare(draft, export.bug, self.tracking.name)
 
-    def _of_the_plugin(self, error: Exception) -> TrackerError:
-        """Return what a bug in a plugin (or in a template) means: in doubt when a create was under way."""
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{place.name}, line {place.lineno} of {Path(place.filename).name}"
-        words = f"{type(error).__name__}: {error} (in {where})"
-        kind = InDoubt if self.doubt_since is not None else Unavailable
-        return kind(
-            self.tracking.tracker.tools.redact(f"the tracker type {self.tracking.tracker.type} failed: {words}")
-        )
+    def _unclear(self, words: str) -> TrackerError:
+        return InDoubt(words) if self.doubt_since is not None else Unavailable(words)
 
     def _failed(self, error: TrackerError) -> Outcome:
         claimed, now = self.claimed, self.clock.now()
         settings = self.tracking.tracker.settings.retry
         decision = decide(error, settings, claimed.attempt, now, self.random, self.tracking.account)
-        gone = isinstance(error, Gone) and claimed.known is not None
-        if gone:
-            assert claimed.known is not None
-            lost = f"the earlier issue {claimed.known.issue.key} was gone from the tracker, so a new one was made"
-            warnings: tuple[str, ...] = (*claimed.warnings, lost)
-        else:
-            warnings = claimed.warnings
-        if isinstance(error, Gone) and not gone:
+        lost = claimed.known if isinstance(error, Gone) and claimed.on_reexport != "new" else None
+        warnings = claimed.warnings
+        if lost is not None:
+            words = f"the earlier issue {lost.issue.key} was gone from the tracker, so a new one was made"
+            warnings = (*warnings, words)
+        elif isinstance(error, Gone):  # whatever is gone, it was not an issue of ours
             decision = replace(decision, state=State.DEAD, next_at=None)
         return self._outcome(
             decision.state,
@@ -212,8 +200,8 @@ class Delivering:
             error=error,
             effect=decision.effect,
             warnings=warnings,
-            forget_issue=gone,
-            marker_suffix=claimed.export_id if gone else None,
+            forget_issue=lost is not None,
+            marker_suffix=claimed.export_id if lost is not None else None,
         )
 
     def _delivered(

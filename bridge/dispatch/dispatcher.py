@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
 from bridge.dispatch.lane import LEASE, Lane, Work
 from bridge.dispatch.tracking import Tracking
 from bridge.errors import StoreError
+from bridge.store import reading
 
 HEARTBEAT = timedelta(seconds=15)
 JUMP = timedelta(seconds=5)
@@ -42,9 +43,13 @@ class Dispatcher:
         Raises:
             StoreError: The store does not answer.
         """
-        lost = await self._work.store.recover(now=self._work.clock.now(), everything=True)
+        now = self._work.clock.now()
+        lost = await self._work.store.recover(now=now, everything=True)
         if lost:
             self._log.warning("deliveries of an interrupted run are taken up again, in doubt", deliveries=lost)
+        latest = await self._work.store.read(reading.latest_moment)
+        if latest is not None and latest - now > JUMP:
+            await self._bring_nearer(latest - now, now)
         self._begin(trackings)
         self._heartbeat = asyncio.create_task(self._beat())
 
@@ -78,7 +83,9 @@ class Dispatcher:
 
     async def _end(self, grace: timedelta) -> None:
         await asyncio.gather(*(lane.stop(grace) for lane in self._lanes.values()))
-        await asyncio.gather(*self._tasks)
+        for task in self._tasks:  # one may be looking whether its tracker is well again
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _beat(self) -> None:
         """Keep our leases alive, and bring waiting moments nearer when the clock was set back."""
@@ -91,10 +98,13 @@ class Dispatcher:
             wall, steady = now, ticked
             try:
                 if back > JUMP:
-                    self._log.warning("the clock was set back; waiting moments are brought nearer", by=str(back))
-                    await self._work.store.shift(back, now)
+                    await self._bring_nearer(back, now)
                 if abs(back) > JUMP:
                     self.wake()
                 await self._work.store.heartbeat(self._work.owner, now + LEASE)
             except StoreError as error:
                 self._log.error("the store does not take a heartbeat", error=str(error))
+
+    async def _bring_nearer(self, back: timedelta, now: datetime) -> None:
+        self._log.warning("the clock was set back; waiting moments are brought nearer", by=str(back))
+        await self._work.store.shift(back, now)

@@ -54,6 +54,7 @@ class Lane:
         self._work = work
         self._running: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
+        self._starting = asyncio.Lock()
         self._stopping = False
         self._paused = ""
         self._recheck = RECHECK_FIRST
@@ -71,33 +72,48 @@ class Lane:
             self._wake.set()
 
     async def run(self) -> None:
-        """Work until `stop`."""
+        """Work until `stop`. Whatever breaks, it goes on: a lane that ended would deliver nothing any more."""
         while not self._stopping:
             self._wake.clear()
             try:
-                batch = await self._claim()
+                batch = await self._start_what_is_due()
+                seconds = await self._seconds_until_next(batch)
             except StoreError as error:
                 self._log.error("the store does not hand out work", error=str(error))
-                await self._sleep(_STORE_PAUSE)
-                continue
-            for claimed in batch.deliveries:
-                self._start(self._deliver(claimed))
-            for step in batch.followups:
-                self._start(self._follow_up(step))
-            await self._sleep(await self._seconds_until_next(batch))
+                seconds = _STORE_PAUSE
+            except Exception:  # noqa: BLE001 - a fault of ours: said with its traceback
+                self._log.exception("the lane broke; it goes on")
+                seconds = _STORE_PAUSE
+            await self._sleep(seconds)
 
     async def stop(self, grace: timedelta) -> None:
         """Start nothing more; let what is under way end within `grace`, and give the rest back."""
         self._stopping = True
         self._wake.set()
+        async with (
+            self._starting
+        ):  # what is being claimed at this moment is started, and is under way like the rest
+            pass
         if self._running:
             await asyncio.wait(self._running, timeout=grace.total_seconds())
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-        await self.tracking.tracker.close()
+        try:
+            await self.tracking.tracker.close()
+        except Exception as error:  # noqa: BLE001 - a plugin's bug holds up neither the end nor a reload
+            self._log.error("the tracker did not close", error=f"{type(error).__name__}: {error}")
 
     # asking for work
+
+    async def _start_what_is_due(self) -> Batch:
+        async with self._starting:
+            batch = Batch() if self._stopping else await self._claim()
+            for claimed in batch.deliveries:
+                self._start(self._deliver(claimed))
+            for step in batch.followups:
+                self._start(self._follow_up(step))
+            return batch
 
     async def _claim(self) -> Batch:
         free = min(self.tracking.tracker.settings.concurrency - len(self._running), self._allowed())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bridge.attachments import AttachmentError, Downloader
 from bridge.clock import Clock
 from bridge.dispatch.decide import decide
-from bridge.dispatch.tracking import Tracking, make_draft, patience
+from bridge.dispatch.tracking import Tracking, make_draft, patience, words_of
 from bridge.errors import Gone, Rejected, TrackerError, Unavailable
 from bridge.model import EVERYTHING, Marker
 from bridge.payload import NotJson, PayloadError, read_kept
@@ -42,7 +42,7 @@ class FollowingUp:
         except TrackerError as error:
             return self._failed(error)
         except Exception as error:  # noqa: BLE001 - a plugin's bug must not stop the others
-            return self._failed(Unavailable(f"{type(error).__name__}: {error}"))
+            return self._failed(Unavailable(words_of(self.tracking.tracker, error)))
         return self._outcome(State.DELIVERED, effect=Effect(succeeded=True))
 
     def given_back(self) -> FollowupOutcome:

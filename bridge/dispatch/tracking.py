@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 from bridge.mapping import Mapper
@@ -39,6 +41,15 @@ LONG = 16 * 1024
 def patience(settings: TrackerSettings) -> timedelta:
     """Return how long a whole attempt may take: a tracker that sends a byte now and then never times out."""
     return settings.timeout * 10
+
+
+def words_of(tracker: Tracker[Any], error: Exception) -> str:
+    """Return what to say of an exception that no tracker should raise: a bug in a plugin, or in a template."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{place.name}, line {place.lineno} of {Path(place.filename).name}"
+    return tracker.tools.redact(
+        f"the tracker type {tracker.type} failed: {type(error).__name__}: {error} (in {where})"
+    )
 
 
 async def make_draft(

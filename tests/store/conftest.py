@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -126,19 +125,9 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "bridge.db"
 
 
-@pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store: making one takes longer than most tests."""
-    file = tmp_path_factory.mktemp("made") / "bridge.db"
-    store = Store(f"sqlite:///{file}")
-    store.open()
-    asyncio.run(store.close())
-    return file
-
-
 @pytest.fixture
-async def store(file: Path, made: Path) -> AsyncIterator[Store]:
-    shutil.copy(made, file)
+async def store(file: Path, empty_store: Path) -> AsyncIterator[Store]:
+    shutil.copy(empty_store, file)
     store = Store(f"sqlite:///{file}")
     store.open()
     yield store
