@@ -126,6 +126,7 @@ class Bridge:
     _downloader: Downloader = field(init=False)
     started_at: datetime = field(init=False)
     ready: bool = field(init=False, default=False)
+    _changing: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
     _told: asyncio.Queue[tuple[str, dict[str, Any]]] = field(init=False)
     _telling: asyncio.Task[None] | None = field(init=False, default=None)
     _log: Any = field(init=False)
@@ -171,7 +172,8 @@ class Bridge:
     async def stop(self) -> None:
         """End gracefully: nothing new, what is under way ends or is given back, everything is written down."""
         self.ready = False
-        await self.dispatcher.stop(self.setup.config.server.shutdown_grace)
+        async with self._changing:
+            await self.dispatcher.stop(self.setup.config.server.shutdown_grace)
         if self._telling is not None:
             self._telling.cancel()
             await asyncio.gather(self._telling, return_exceptions=True)
@@ -183,6 +185,12 @@ class Bridge:
         Raises:
             ConfigError: It is wrong, or there is no file; everything goes on as before.
         """
+        async with self._changing:  # one at a time
+            if not self.ready:
+                raise ConfigError([Problem("", "the bridge is not running")])
+            await self._reload()
+
+    async def _reload(self) -> None:
         source = self.setup.config.source
         if source is None:
             raise ConfigError(

@@ -155,6 +155,15 @@ def unfinished(connection: Connection) -> int:
     return total
 
 
+def latest_moment(connection: Connection) -> datetime | None:
+    """Return when something was last received or attempted, by the clock of then; None for never."""
+    moments = [
+        connection.scalar(select(column).order_by(column.table.c.position.desc()).limit(1))
+        for column in (exports.c.received_at, attempts.c.started_at)
+    ]
+    return max((datetime.fromtimestamp(value, UTC) for value in moments if value is not None), default=None)
+
+
 def known_issue(connection: Connection, tracker: str, bug_id: int) -> Row | None:
     """Return the issue of a bug in a tracker, None where there is none."""
     query = select(issues).where(issues.c.tracker == tracker, issues.c.bug_id == bug_id)

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
 from typing import Any, TypeVar
@@ -117,7 +116,10 @@ class Daemon:
         before = len(self.log)
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [*_command(), "--config", self.file], cwd=self.folder, stdout=log, stderr=log
+                [sys.executable, "-m", "bridge", "serve", "--config", self.file],
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
             )
 
         def serving() -> str:
@@ -220,12 +222,6 @@ class Daemon:
     def said(self, event: str) -> list[dict[str, Any]]:
         """Return the log lines of an event."""
         return [line for line in self.log if line["event"] == event]
-
-
-def _command() -> list[str]:
-    if find_spec("bridge.cli.app"):
-        return [sys.executable, "-m", "bridge", "serve"]
-    return [sys.executable, str(HERE / "run_daemon.py")]
 
 
 def _line(text: str) -> dict[str, Any]:
