@@ -331,7 +331,9 @@ class HttpTracker(Tracker[S], Generic[S]):
             message = "" if data is not None else response.reason_phrase if response.status_code >= 300 else ""
         except ValueError:
             kind = response.headers.get("content-type", "no type").split(";")[0]
-            message = f"an answer that is no JSON ({kind}): {response.text[:_SHOWN].strip()}"
+            words = response.text[:_SHOWN].strip()
+            plain = kind == "text/plain" and response.status_code >= 400  # some trackers refuse in plain words
+            message = words if plain and words else f"an answer that is no JSON ({kind}): {words}"
         headers = {name.lower(): value for name, value in response.headers.items()}
         error = self.explain(Answer(response.status_code, message, {}, headers), data, purpose)
         if error is not None:

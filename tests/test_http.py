@@ -349,3 +349,16 @@ def test_a_ca_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 
     assert isinstance(error, NotAllowed)
     assert str(error) == f"ca_file: {tmp_path}/ca.pem cannot be used: No such file or directory"
+
+
+def test_a_refusal_in_plain_words_is_told_as_it_is() -> None:
+    """Trello and others say no as text; a success in words stays none."""
+    plain = {"Content-Type": "text/plain; charset=utf-8"}
+    with Server() as server:
+        server.reply = Reply(400, body=b"invalid value for idList\n", headers=plain)
+        refused = failure(server)
+        server.reply = Reply(200, body=b"OK", headers=plain)
+        odd = failure(server)
+
+    assert str(refused) == "invalid value for idList (HTTP 400)"
+    assert "no JSON (text/plain): OK" in str(odd)
