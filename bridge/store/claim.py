@@ -5,9 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Float,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from bridge.model import Attachment, Issue
 from bridge.store.records import Batch, Claim, Claimed, ClaimedFollowup, Followup, KnownIssue, State
@@ -39,7 +54,12 @@ def claim(connection: Connection, items: Sequence[Claim]) -> list[Batch]:
 
 def due_deliveries(tracker: str, now: float, limit: int) -> Select[tuple[int]]:
     """Return the query for deliveries that may be attempted: due, and nothing of their bug unfinished before."""
-    earlier = deliveries.alias("earlier")
+    return _due().params(tracker=tracker, now=now, limit=limit)
+
+
+@cache  # like the others here: making the statement takes longer than executing it
+def _due() -> Select[tuple[int]]:
+    earlier, tracker = deliveries.alias("earlier"), bindparam("tracker", type_=Text)
     in_order = ~exists(
         select(earlier.c.position).where(
             earlier.c.tracker == tracker,
@@ -48,13 +68,42 @@ def due_deliveries(tracker: str, now: float, limit: int) -> Select[tuple[int]]:
             earlier.c.state.in_((PENDING, RUNNING)),
         )
     )
-    due = (deliveries.c.tracker == tracker, deliveries.c.state == PENDING, deliveries.c.next_at <= now, in_order)
+    due = (deliveries.c.state == PENDING, deliveries.c.next_at <= bindparam("now", type_=Float), in_order)
     return (
         select(deliveries.c.position)
-        .where(*due)
+        .where(deliveries.c.tracker == tracker, *due)
         .order_by(deliveries.c.next_at, deliveries.c.position)
-        .limit(limit)
+        .limit(bindparam("limit", type_=Integer))
     )
+
+
+@cache
+def _take() -> ReturningUpdate[Any]:
+    """A create may be sent at any moment from here on: until the outcome says otherwise, that is in doubt."""
+    now = bindparam("at", type_=Float)
+    return (
+        update(deliveries)
+        .where(deliveries.c.position.in_(bindparam("positions", expanding=True)))
+        .values(
+            state="running",
+            lease_owner=bindparam("owner"),
+            lease_until=bindparam("until", type_=Float),
+            claimed_at=now,
+            first_attempt_at=func.coalesce(_of_the_bug(func.min, "first_attempt_at"), now),
+            doubt_since=func.coalesce(_of_the_bug(func.max, "doubt_since"), now),
+            attempts=deliveries.c.attempts + 1,
+            changed_at=now,
+        )
+        .returning(deliveries)
+    )
+
+
+@cache
+def _doubts() -> Select[tuple[int, float | None]]:
+    """Until when earlier attempts may have made the issue; NULL for no doubt."""
+    doubt = _of_the_bug(func.max, "doubt_since").label("doubt")
+    query = select(deliveries.c.position, doubt)
+    return query.where(deliveries.c.position.in_(bindparam("positions", expanding=True)))
 
 
 def _claim_one(connection: Connection, item: Claim) -> Batch:
@@ -90,26 +139,13 @@ def _under_way(connection: Connection, tracker: str) -> bool:
 def _claim_deliveries(connection: Connection, item: Claim, now: float, limit: int) -> tuple[Claimed, ...]:
     if limit < 1:
         return ()
-    positions = connection.scalars(due_deliveries(item.tracker, now, limit)).all()
+    positions = connection.scalars(_due(), {"tracker": item.tracker, "now": now, "limit": limit}).all()
     if not positions:
         return ()
-    doubts = _doubts(connection, positions)
-    # a create may be sent at any moment from here on: until the outcome says otherwise, that is in doubt
-    rows = connection.execute(
-        update(deliveries)
-        .where(deliveries.c.position.in_(positions))
-        .values(
-            state="running",
-            lease_owner=item.owner,
-            lease_until=now + item.lease.total_seconds(),
-            claimed_at=now,
-            first_attempt_at=func.coalesce(_of_the_bug(func.min, "first_attempt_at"), now),
-            doubt_since=func.coalesce(_of_the_bug(func.max, "doubt_since"), now),
-            attempts=deliveries.c.attempts + 1,
-            changed_at=now,
-        )
-        .returning(deliveries)
-    ).all()
+    doubts = {row.position: row.doubt for row in connection.execute(_doubts(), {"positions": positions})}
+    until = now + item.lease.total_seconds()
+    taken = {"positions": positions, "at": now, "owner": item.owner, "until": until}
+    rows = connection.execute(_take(), taken).all()
     started = [
         {"export_id": row.export_id, "tracker": row.tracker, "started_at": now, "outcome": "running"}
         for row in rows
@@ -121,13 +157,6 @@ def _claim_deliveries(connection: Connection, item: Claim, now: float, limit: in
     return tuple(
         _claimed(row, sources[row.export_id], known.get(row.bug_id), doubts[row.position]) for row in ordered
     )
-
-
-def _doubts(connection: Connection, positions: Sequence[Any]) -> dict[int, float | None]:
-    """Return until when earlier attempts may have made the issue; None for no doubt."""
-    query = select(deliveries.c.position, _of_the_bug(func.max, "doubt_since").label("doubt"))
-    rows = connection.execute(query.where(deliveries.c.position.in_(positions)))
-    return {row.position: row.doubt for row in rows}
 
 
 def _of_the_bug(choose: Any, column: str) -> ColumnElement[float | None]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, literal, select, true, update
+from sqlalchemy import Connection, Text, Update, bindparam, case, delete, literal, select, true, update
 
 from bridge.model import Attachment, Issue
 from bridge.store.accept import insert_for, seconds
@@ -148,11 +149,19 @@ def _record_followup(connection: Connection, item: FollowupOutcome) -> bool:
     return bool(changed)
 
 
+@cache
+def _is_well() -> Update:
+    return (
+        update(trackers)
+        .where(trackers.c.name == bindparam("tracker", type_=Text), trackers.c.failures > 0)
+        .values(failures=0, circuit_until=0, last_error="")
+    )
+
+
 def apply_effect(connection: Connection, tracker: str, effect: Effect) -> None:
     """Change what the store knows of a tracker."""
     if effect.succeeded:
-        quiet = update(trackers).where(trackers.c.name == tracker, trackers.c.failures > 0)
-        connection.execute(quiet.values(failures=0, circuit_until=0, last_error=""))
+        connection.execute(_is_well(), {"tracker": tracker})
     if effect.failed:
         _count_failure(connection, tracker, effect)
     if effect.pause:
