@@ -45,6 +45,9 @@ class Refused(Failed):
         problems = [Problem(str(one.get("path", "")), str(one.get("message", ""))) for one in _listed(document)]
         endings = {404: Ending.WRONG, 409: Ending.WRONG, 422: Ending.WRONG, 400: Ending.USAGE}
         detail = document.get("detail") or document.get("title") or f"the daemon answered with HTTP {status}"
+        matches = document.get("matches")
+        if isinstance(matches, list):
+            detail = f"{detail}: {', '.join(map(str, matches))}"
         super().__init__(str(detail), endings.get(status, Ending.UNREACHABLE), problems=problems)
 
 

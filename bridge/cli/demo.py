@@ -28,7 +28,8 @@ from bridge.logs import configure_logging
 PAUSE = 0.35
 """Seconds between two exports, for people to follow."""
 
-_CURL = """curl -H 'Content-Type: application/json' {url} \\
+_CURL = """curl {url} \\
+  -H 'Content-Type: application/json' \\
   -d '{{"event": "bug.exported", "bug": {{"id": 7, "title": "My first bug", "severity": "high"}}}}'"""
 
 ExitOption = Annotated[
@@ -165,10 +166,10 @@ class Screen(Lines):
 def board(acts: Sequence[Act]) -> Table:
     """Return the table of what was played."""
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    grid.add_column("")
-    grid.add_column("test IO exports", no_wrap=True, min_width=38)
-    grid.add_column("answer", no_wrap=True, min_width=13)
-    grid.add_column("what becomes of it", overflow="ellipsis", no_wrap=True)
+    grid.add_column("", width=1)
+    grid.add_column("test IO exports", width=38)
+    grid.add_column("answer", width=13)
+    grid.add_column("what becomes of it", min_width=30)
     for act in acts:
         grid.add_row(_sign(act), act.scene.title, answer(act), became(act))
     return grid
@@ -192,20 +193,18 @@ def answer(act: Act) -> Text:
 
 def became(act: Act) -> Text:
     """Return in a line what became of an export."""
-    if act.status is None:
-        return Text()
-    if act.scene.stranger:
-        return Text("not taken in: nobody learns whether the connection exists")
+    if act.status is None or act.scene.stranger:
+        return Text("" if act.status is None else "not taken in")
     if act.status != 202:
         named = [problem["path"] for problem in act.answer.get("problems", ())]
-        return Text(f"kept; the answer names {many(len(named), 'field')}: {', '.join(named)}")
+        return Text(f"kept, with each wrong field named: {' '.join(named)}")
     if not act.export:
         return Text("on its way", "dim")
     deliveries: Sequence[Mapping[str, Any]] = act.export["deliveries"]
-    if not deliveries:
-        return Text("kept, and sent nowhere")
-    text = Text(f"nothing new, it is {short(act.export['id'])}: " if act.was_known else "")
-    return text.append_text(Text(", ").join(_result(delivery) for delivery in deliveries))
+    if act.was_known and all(delivery["state"] == "delivered" for delivery in deliveries):
+        return Text(f"nothing new: it is export {short(act.export['id'])}")
+    results = Text(", ").join(_result(delivery) for delivery in deliveries)
+    return results or Text("kept, and sent nowhere")
 
 
 def _result(delivery: Mapping[str, Any]) -> Text:
@@ -244,7 +243,7 @@ def where(stage: Stage, folder: Path, acts: Sequence[Act], *, stay: bool) -> lis
 
 def _fact(name: str, value: str) -> Text:
     first, *rest = value.splitlines()
-    text = Text(f"{name:<10}", "dim").append(first, "not dim")
+    text = Text(f"{name:<11}", "dim").append(first, "not dim")
     for line in rest:  # no indent: the lines are to be copied
         text.append(f"\n{line}", "not dim")
     return text

@@ -23,7 +23,7 @@ from bridge.cli.options import (
     checked_states,
     parse_since,
 )
-from bridge.cli.show import console, distance, many, moment, outcome, plain, print_json, short, state, table
+from bridge.cli.show import console, distance, line, many, moment, outcome, print_json, short, state, table
 
 LimitOption = Annotated[
     int, typer.Option("--limit", "-n", min=1, max=1000, help="how many at the most, newest first")
@@ -120,20 +120,20 @@ def _add_delivery(root: Tree, delivery: Mapping[str, Any]) -> None:
 
 def _attempt(number: int, attempt: Mapping[str, Any]) -> Text:
     took = f" {attempt['seconds']:.2f}s" if attempt["seconds"] is not None else ""
-    line = Text(f"attempt {number}  {moment(attempt['started_at'])}{took}  ", "dim").append(
+    words = Text(f"attempt {number}  {moment(attempt['started_at'])}{took}  ", "dim").append(
         attempt["outcome"], "not dim"
     )
     if attempt["message"]:
-        line.append(f": {attempt['message']}", "not dim")
-    return line
+        words.append(f": {attempt['message']}", "not dim")
+    return words
 
 
 def _followup(step: Mapping[str, Any]) -> Text:
     what = f"file {step['url']}" if step["kind"] == "attach" else step["kind"]
-    line = Text(f"{what} ").append_text(state(step["state"]))
+    words = Text(f"{what} ").append_text(state(step["state"]))
     if step["state"] == "pending" and step["attempts"]:
-        line.append(f", {many(step['attempts'], 'attempt')}, next {distance(step['next_at'])}")
-    return line.append(f": {step['error']}" if step["error"] else "", "dim")
+        words.append(f", {many(step['attempts'], 'attempt')}, next {distance(step['next_at'])}")
+    return words.append(f": {step['error']}" if step["error"] else "", "dim")
 
 
 def _listing(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -147,7 +147,7 @@ def _listing(rows: Sequence[Mapping[str, Any]]) -> Table:
         if not row["deliveries"]:
             became = state(row["state"]).append(f": {problems}" if problems else "", "dim")
         bug = "" if row["bug_id"] is None else str(row["bug_id"])
-        listing.add_row(moment(row["received_at"]), short(row["id"]), bug, plain(row["title"]), became)
+        listing.add_row(moment(row["received_at"]), short(row["id"]), bug, line(row["title"]), became)
     return listing
 
 

@@ -69,6 +69,11 @@ def plain(text: Any) -> str:
     return escape(str(text))
 
 
+def line(text: str) -> str:
+    """Return foreign text as one line, for a place where rich reads markup."""
+    return escape(" ".join(text.split()))
+
+
 def short(export_id: str) -> str:
     """Return the beginning of an export's id, enough to name it."""
     return export_id[:_SHORT]
@@ -112,10 +117,12 @@ def many(count: int, word: str, plural: str = "") -> str:
 
 def outcome(delivery: Mapping[str, Any]) -> Text:
     """Return in one line where a delivery is: the issue, or what it waits for."""
-    text = Text(f"{delivery['tracker']} ", "bold").append_text(state(delivery["state"]))
+    text = Text(f"{delivery['tracker']} ", "bold")
+    done = delivery["state"] == "delivered"
+    text.append(
+        delivery["action"] if done and delivery["action"] else delivery["state"], COLOURS[delivery["state"]]
+    )
     issue = delivery["issue"]
-    if delivery["state"] == "delivered":
-        text.append(f" {delivery['action']}" if delivery["action"] else "")
     if issue:
         text.append(f" {issue['key']}")
     if delivery["state"] == "pending" and delivery["attempts"]:
@@ -131,6 +138,6 @@ def outcome(delivery: Mapping[str, Any]) -> Text:
 
 
 __all__ = [
-    "console", "counted", "distance", "many", "moment", "outcome", "plain", "print_json", "short", "state",
+    "console", "counted", "distance", "line", "many", "moment", "outcome", "plain", "print_json", "short", "state",
     "table",
 ]  # fmt: skip
