@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from bridge.clock import Clock, SystemClock
 from bridge.doctor import did_you_mean
-from bridge.errors import Rejected
+from bridge.errors import NotAllowed, Rejected
 
 FRESH_SECONDS = 600.0
 """How long a list is trusted."""
@@ -58,6 +58,32 @@ class Names:
             return found
         hint = did_you_mean(name, await self.all())
         raise Rejected(f'there is no {self.what} "{name}"' + (f"; {hint}" if hint else ""))
+
+    async def find_or_make(self, name: str, make: Callable[[str], Awaitable[str]]) -> str:
+        """Return the id of a name; where there is none, make it: once, however many deliveries want it now.
+
+        Args:
+            name: The name.
+            make: Makes it and returns its id; must not ask these names.
+
+        Raises:
+            TrackerError: What `make` raised, unless it was there after all: somebody else made it meanwhile.
+        """
+        async with self._lock:
+            for oldest in (FRESH_SECONDS, RETRY_SECONDS):
+                found = _match(name, await self._list(oldest))
+                if found is not None:
+                    return found
+            try:
+                made = await make(name)
+            except (NotAllowed, Rejected):
+                self.forget()
+                found = _match(name, await self._list(FRESH_SECONDS))
+                if found is None:
+                    raise
+                return found
+            self._known = {**(self._known or {}), name: made}
+            return made
 
     def forget(self) -> None:
         """Ask anew next time."""

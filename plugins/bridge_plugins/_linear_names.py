@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -37,16 +36,13 @@ class Directory:
         self.projects = Names("project", self._projects, clock)
         self.states = Names("state", self._states, clock)
         self.labels = Names("label", self._labels, clock)
-        self._made: dict[str, str] = {}  # ids of labels that we made, by name
         self._in_full: dict[str, str] = {}  # names of labels, group included, by id
         self._grouped: set[str] = set()  # ids of labels in a group
-        self._one_label = asyncio.Lock()  # deliveries at the same time must not make a label twice
 
     def forget(self) -> None:
         """Look everything up anew next time: something may have been renamed or deleted."""
         for names in (self.teams, self.people, self.projects, self.states, self.labels):
             names.forget()
-        self._made.clear()
 
     async def team(self) -> str:
         """Return the team's id.
@@ -67,8 +63,8 @@ class Directory:
         warnings = []
         for name in names:
             try:
-                found = await self._label(name)
-            except Rejected as refusal:
+                found = await self.labels.find_or_make(name, self._make_label)
+            except (Rejected, NotAllowed) as refusal:
                 warnings.append(f'label "{name}" does not exist and cannot be made: {refusal.message}')
                 continue
             group = self._in_full[found].rpartition(":")[0] if found in self._grouped else found
@@ -84,27 +80,11 @@ class Directory:
         removed = [label for label, name in existing.items() if label not in ours and name not in kept]
         return {"addedLabelIds": ours} | ({"removedLabelIds": removed} if removed else {})
 
-    async def _label(self, name: str) -> str:
-        async with self._one_label:
-            known = self._made.get(name.casefold()) or await self.labels.find(name)
-            return known or await self._make(name)
-
-    async def _make(self, name: str) -> str:
-        """Make a label in the team and return its id.
-
-        Raises:
-            Rejected: Linear does not want to.
-        """
-        try:
-            data = await self._ask(api.LABEL, input={"name": name, "teamId": await self.team()})
-        except (Rejected, NotAllowed) as refusal:
-            self.labels.forget()
-            found = await self.labels.find(name)
-            if found is not None:  # somebody else made it just now
-                return found
-            raise Rejected(refusal.message) from None
+    async def _make_label(self, name: str) -> str:
+        """Make a label in the team and return its id."""
+        data = await self._ask(api.LABEL, input={"name": name, "teamId": await self.team()})
         made: str = data["issueLabelCreate"]["issueLabel"]["id"]
-        self._made[name.casefold()], self._in_full[made] = made, name
+        self._in_full[made] = name
         return made
 
     async def _nodes(self, document: str, *path: str, **variables: Json) -> list[dict[str, Json]]:

@@ -1,0 +1,95 @@
+"""Names to ids: cached, forgiving of letter case, and made at most once."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from bridge.errors import NotAllowed, Rejected
+from bridge.names import Names
+from bridge.testing.clock import FakeClock
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Labels:
+    """A tracker's labels, and how often it was asked."""
+
+    def __init__(self) -> None:
+        self.there = {"bug": "1", "Crowd": "2"}
+        self.fetched = 0
+        self.made: list[str] = []
+        self.clock = FakeClock()
+        self.names = Names("label", self.fetch, self.clock)
+
+    async def fetch(self) -> dict[str, str]:
+        self.fetched += 1
+        return dict(self.there)
+
+    async def make(self, name: str) -> str:
+        await asyncio.sleep(0)
+        self.made.append(name)
+        self.there[name] = str(len(self.there) + 1)
+        return self.there[name]
+
+    async def refuse(self, name: str) -> str:
+        raise NotAllowed(f"{name}: you may not")
+
+
+@pytest.fixture
+def labels() -> Labels:
+    return Labels()
+
+
+async def test_a_name_is_found_in_any_letter_case_and_an_id_is_taken_as_it_is(labels: Labels) -> None:
+    assert [await labels.names.find(name) for name in ("crowd", "BUG", "2", "other")] == ["2", "1", "2", None]
+    assert labels.fetched == 1
+
+
+async def test_a_name_that_is_not_there_is_asked_for_again_but_not_all_the_time(labels: Labels) -> None:
+    assert await labels.names.find("new") is None
+    labels.there["new"] = "3"
+
+    assert await labels.names.find("new") is None
+    labels.clock.advance(timedelta(seconds=16))
+    assert await labels.names.find("new") == "3"
+
+
+async def test_the_list_is_asked_for_again_when_it_is_old(labels: Labels) -> None:
+    await labels.names.all()
+    labels.clock.advance(timedelta(seconds=601))
+    await labels.names.all()
+
+    assert labels.fetched == 2
+
+
+async def test_a_name_that_does_not_exist_is_told_with_what_may_have_been_meant(labels: Labels) -> None:
+    with pytest.raises(Rejected, match=r'there is no label "crwod"; did you mean "Crowd"\?'):
+        await labels.names.id_of("crwod")
+
+
+async def test_what_is_missing_is_made_once_however_many_want_it(labels: Labels) -> None:
+    ids = await asyncio.gather(*(labels.names.find_or_make("new", labels.make) for _ in range(5)))
+
+    assert set(ids) == {"3"}
+    assert labels.made == ["new"]
+    assert await labels.names.find_or_make("crowd", labels.make) == "2"
+
+
+async def test_what_somebody_else_made_meanwhile_is_found(labels: Labels) -> None:
+    await labels.names.all()
+    labels.there["new"] = "3"
+
+    assert await labels.names.find_or_make("new", labels.refuse) == "3"
+
+
+async def test_what_cannot_be_made_is_the_maker_s_error(labels: Labels) -> None:
+    with pytest.raises(NotAllowed, match="you may not"):
+        await labels.names.find_or_make("new", labels.refuse)
