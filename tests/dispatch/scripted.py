@@ -314,17 +314,20 @@ class World:
 
     async def settle(self) -> None:
         """Let everything happen that happens at this moment."""
-        lanes = self.dispatcher._lanes
+        lanes, claims = self.dispatcher._lanes, self.store.claims
 
-        def asked(since: datetime) -> dict[str, Batch]:
-            return {wanted.tracker: batch for wanted, batch in self.store.claims if wanted.now >= since}
+        def under_way() -> bool:
+            return any(lane._running for lane in lanes.values())
+
+        def handed_out() -> int:
+            return sum(len(batch.deliveries) + len(batch.followups) for _, batch in claims)
 
         while True:
-            now = self.clock.now()
+            await self.until(lambda: not under_way())
+            now, before = self.clock.now(), handed_out()
             self.dispatcher.wake()
-            await self.until(lambda: asked(now).keys() >= lanes.keys())  # noqa: B023
-            idle = not any(batch.deliveries or batch.followups for batch in asked(now).values())
-            if idle and not any(lane._running for lane in lanes.values()):
+            await self.until(lambda: {one.tracker for one, _ in claims if one.now >= now} >= lanes.keys())  # noqa: B023
+            if handed_out() == before and not under_way():
                 return
 
     async def pass_(self, **duration: float) -> None:
