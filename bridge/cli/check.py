@@ -73,10 +73,11 @@ def print_report(out: Console, trackers: Sequence[Mapping[str, Any]]) -> None:
     for tracker in trackers:
         word, colour = ("good", "green") if tracker["ok"] else ("would fail", "red")
         out.print(f"[bold]{plain(tracker['name'])}[/] [{colour}]{word}[/]")
-        out.print(_findings(tracker["findings"]))
+        out.print(findings_of(tracker["findings"]))
 
 
-def _findings(findings: Sequence[Mapping[str, str]]) -> Table:
+def findings_of(findings: Sequence[Mapping[str, str]]) -> Table:
+    """Return the table of a tracker's findings."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(width=3, justify="right")
     grid.add_column(no_wrap=True)

@@ -61,6 +61,8 @@ def told() -> Iterator[None]:
     except KeyboardInterrupt:
         say("")
         raise typer.Exit(Ending.INTERRUPTED) from None
+    except typer.Abort:
+        raise typer.Exit(Ending.INTERRUPTED) from None
     except BrokenPipeError:
         # What is still in the buffer would be complained about when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
