@@ -15,6 +15,7 @@ from bridge.errors import Gone, InDoubt, Rejected, TrackerError, Unavailable
 from bridge.mapping import describe_changes
 from bridge.model import EVERYTHING, Attachment, Bug, Draft, Export, Issue, Marker
 from bridge.payload import NotJson, PayloadError, read_kept
+from bridge.plugins.escape import is_escaped
 from bridge.store import Claimed, Effect, Followup, Outcome, State, Store
 from bridge.store.reading import export_body
 from bridge.units import format_duration
@@ -46,13 +47,13 @@ class Delivering:
         try:
             async with asyncio.timeout(longest.total_seconds()):
                 return await self._attempt()
-        except asyncio.CancelledError:
-            raise
         except TimeoutError:
             return self._failed(self._unclear(f"no end after {format_duration(longest)}"))
         except TrackerError as error:
             return self._failed(error)
-        except Exception as error:  # noqa: BLE001 - a plugin's bug must not lose the delivery
+        except BaseException as error:  # a plugin's bug must not lose the delivery
+            if not is_escaped(error):
+                raise
             return self._failed(self._unclear(words_of(self.tracking.tracker, error)))
 
     def given_back(self) -> Outcome:
@@ -104,6 +105,7 @@ class Delivering:
             )
             return self._outcome(State.DEAD, error=error, doubt_since=self.doubt_since)
         found = await tracker.find(marker)
+        self.doubt_since = min(self.doubt_since, self.clock.now())  # not from tomorrow on: the clock was set back
         settled_at = self.doubt_since + tracker.settle
         if found is not None:
             return _checked(found)

@@ -13,6 +13,7 @@ from bridge.dispatch.tracking import Tracking, make_draft, patience, words_of
 from bridge.errors import Gone, Rejected, TrackerError, Unavailable
 from bridge.model import EVERYTHING, Marker
 from bridge.payload import NotJson, PayloadError, read_kept
+from bridge.plugins.escape import is_escaped
 from bridge.retry import wait_before
 from bridge.store import ClaimedFollowup, Effect, Followup, FollowupOutcome, State
 from bridge.units import format_duration
@@ -41,7 +42,9 @@ class FollowingUp:
             return self._not_fetched(error)
         except TrackerError as error:
             return self._failed(error)
-        except Exception as error:  # noqa: BLE001 - a plugin's bug must not stop the others
+        except BaseException as error:  # a plugin's bug must not stop the others
+            if not is_escaped(error):
+                raise
             return self._failed(Unavailable(words_of(self.tracking.tracker, error)))
         return self._outcome(State.DELIVERED, effect=Effect(succeeded=True))
 

@@ -43,7 +43,7 @@ def patience(settings: TrackerSettings) -> timedelta:
     return settings.timeout * 10
 
 
-def words_of(tracker: Tracker[Any], error: Exception) -> str:
+def words_of(tracker: Tracker[Any], error: BaseException) -> str:
     """Return what to say of an exception that no tracker should raise: a bug in a plugin, or in a template."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{place.name}, line {place.lineno} of {Path(place.filename).name}"

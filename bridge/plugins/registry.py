@@ -20,6 +20,7 @@ from bridge.errors import PluginError
 from bridge.hookspecs import PROJECT
 from bridge.model import Bug, Draft, Export
 from bridge.plugins.discovery import Found, PluginInfo, in_folder, installed, missing_packages
+from bridge.plugins.escape import is_escaped
 from bridge.tracker import Tracker, TrackerSettings
 
 TELL_TIMEOUT = 10.0
@@ -120,7 +121,7 @@ class Plugins:
                 result = _call(implementation, {"export": export})
                 wanted = [result] if isinstance(result, str) else list(result or ())
                 names.update(dict.fromkeys(map(str, wanted)))
-            except Exception as error:  # noqa: BLE001 - a plugin never loses an export
+            except BaseException as error:  # noqa: BLE001 - a plugin never loses an export
                 self._failed(implementation, error)
         return list(names)
 
@@ -132,7 +133,7 @@ class Plugins:
                 if not isinstance(changed, Draft | None):
                     raise TypeError(f"returned {type(changed).__name__} instead of a Draft or None")
                 draft = changed or draft
-            except Exception as error:  # noqa: BLE001 - a plugin never loses an export
+            except BaseException as error:  # noqa: BLE001 - a plugin never loses an export
                 self._failed(implementation, error)
         return draft
 
@@ -159,7 +160,7 @@ class Plugins:
                     await asyncio.to_thread(_call, one, arguments)
         except TimeoutError:
             self._failed(one, TimeoutError(f"took longer than {seconds:g} s"))
-        except Exception as error:  # noqa: BLE001 - a plugin never loses or delays an export
+        except BaseException as error:  # noqa: BLE001 - a plugin never loses or delays an export
             self._failed(one, error)
 
     def _implementations(self, hook: str) -> Iterator[pluggy.HookImpl]:
@@ -168,6 +169,9 @@ class Plugins:
         return reversed(caller.get_hookimpls())
 
     def _failed(self, one: pluggy.HookImpl, error: BaseException) -> None:
+        """Count and tell a plugin's failure; what only passes through it goes on."""
+        if not is_escaped(error):
+            raise error
         self.failures[one.plugin_name] += 1
         hook = one.function.__name__
         self._log.warning("a plugin's hook failed", plugin=one.plugin_name, hook=hook, error=_words(error))

@@ -6,6 +6,7 @@ Nothing here sleeps for a fixed time: `until` polls with a deadline.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 import httpx
 import tomlkit
 
+from bridge.app import Bridge, load_setup
 from tests.bad_days.ledger_server import LedgerServer
 
 Found = TypeVar("Found")
@@ -242,6 +244,20 @@ def running(folder: Path, trackers: Mapping[str, Mapping[str, Any]], **sections:
         yield daemon.start()
     finally:
         daemon.close()
+
+
+def in_process(folder: Path, ledger: LedgerServer, **arguments: Any) -> Bridge:
+    """Return a bridge in this process, on the configuration of a daemon that is not started.
+
+    Args:
+        folder: Its own.
+        ledger: The tracker.
+        arguments: Of the bridge: `clock`, ...
+    """
+    daemon = Daemon(folder, {"ledger": ledger_table(ledger)})
+    daemon.write()
+    daemon.close()
+    return Bridge(load_setup(daemon.file, os.environ), **arguments)
 
 
 def assert_nothing_is_lost(daemon: Daemon, ledger: LedgerServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -67,7 +68,7 @@ class LedgerServer(FakeServer):
         if self.is_create(request):
             return self._create(request)
         if is_search(request):
-            return self._search()
+            return self._search(float(request.query["since"][0]))
         found = re.fullmatch(r"/api/issues/(\d+)/(comments|files)", request.path)
         if found is None or int(found[1]) > len(self.issues):
             return Reply(404, json={"message": "no such thing"})
@@ -77,13 +78,14 @@ class LedgerServer(FakeServer):
 
     def _create(self, request: Request) -> Reply:
         number = len(self.issues) + 1
-        made: dict[str, Any] = {"number": number, "comments": [], "files": []}
+        made: dict[str, Any] = {"number": number, "made": time.time(), "comments": [], "files": []}
         self.issues.append(made | request.json)
         self.created()
         return Reply(201, json={"number": number})
 
-    def _search(self) -> Reply:
+    def _search(self, since: float) -> Reply:
         if self.behind:
             self.behind -= 1
             return Reply(json=[])
-        return Reply(json=[{name: issue[name] for name in ("number", "text")} for issue in self.issues])
+        found = [issue for issue in self.issues if issue["made"] >= since]
+        return Reply(json=[{name: issue[name] for name in ("number", "text")} for issue in found])

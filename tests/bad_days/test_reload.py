@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from functools import partial
 from pathlib import Path
 from signal import SIGHUP
@@ -11,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from bridge.app import Bridge, load_setup
 from bridge.testing import Fault, FaultKind
-from tests.bad_days.harness import HERE, Daemon, assert_nothing_is_lost, export, ledger_table, until
+from tests.bad_days.harness import HERE, Daemon, assert_nothing_is_lost, export, in_process, ledger_table, until
 from tests.bad_days.ledger_server import LedgerServer
 
 WRONG = "the configuration is wrong; nothing was taken over"
@@ -112,15 +110,8 @@ def test_reloaded_again_and_again_while_deliveries_are_under_way(daemon: Daemon,
     assert_nothing_is_lost(daemon, ledger)
 
 
-def in_process(folder: Path, ledger: LedgerServer) -> tuple[Daemon, Bridge]:
-    """A bridge in this process, on the configuration file of a daemon that is never started."""
-    daemon = Daemon(folder, {"ledger": ledger_table(ledger)})
-    daemon.write()
-    return daemon, Bridge(load_setup(daemon.file, os.environ))
-
-
 def test_many_reloads_at_once_leave_one_lane_for_each_tracker(tmp_path: Path, ledger: LedgerServer):
-    daemon, bridge = in_process(tmp_path, ledger)
+    bridge = in_process(tmp_path, ledger)
 
     async def scenario() -> list[str]:
         await bridge.start()
@@ -131,11 +122,10 @@ def test_many_reloads_at_once_leave_one_lane_for_each_tracker(tmp_path: Path, le
         return [str(task) for task in asyncio.all_tasks() if "Lane.run" in str(task)]
 
     assert asyncio.run(scenario()) == []
-    daemon.close()
 
 
 def test_a_tracker_that_does_not_close_holds_up_neither_reload_nor_end(tmp_path: Path, ledger: LedgerServer):
-    daemon, bridge = in_process(tmp_path, ledger)
+    bridge = in_process(tmp_path, ledger)
 
     async def fail() -> None:
         raise RuntimeError("this plugin's close is broken")
@@ -149,4 +139,3 @@ def test_a_tracker_that_does_not_close_holds_up_neither_reload_nor_end(tmp_path:
         await bridge.stop()
 
     asyncio.run(scenario())
-    daemon.close()

@@ -65,8 +65,9 @@ class Ledger(HttpTracker[LedgerSettings]):
         return self._issue(self.created(data, "number"))
 
     async def find(self, marker: Marker) -> Issue | None:
-        """Look for the marker among all issues."""
-        found = await self.call("GET", "/issues")
+        """Look for the marker among the issues made since; our clocks may differ by some minutes."""
+        since = (marker.since - timedelta(minutes=5)).timestamp()
+        found = await self.call("GET", "/issues", params={"since": since})
         return next((self._issue(item["number"]) for item in found if marker.found_in(item["text"])), None)
 
     async def comment(self, issue: Issue, body: Body) -> None:
