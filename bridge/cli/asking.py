@@ -80,4 +80,4 @@ class Terminal:
 
     def show(self, shown: RenderableType) -> None:
         """Show something."""
-        self._out.print(shown)
+        self._out.print(shown, soft_wrap=isinstance(shown, Text))  # what is to be copied stays one line
