@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 
-def merged(existing: Iterable[str], ours: Sequence[str]) -> list[str]:
+def merged(existing: Iterable[str], ours: Sequence[str], separator: str = ":") -> list[str]:
     """Return an issue's labels after an update: ours, and those that people added.
 
     Of several labels with one prefix ours is the only one left: `severity:low` gives way to `severity:high`.
+
+    Args:
+        existing: What the issue has.
+        ours: What it shall have.
+        separator: What ends a prefix.
     """
     names = {label.casefold() for label in ours}
-    prefixes = {_prefix(label) for label in ours} - {""}
-    kept = [label for label in existing if label.casefold() not in names and _prefix(label) not in prefixes]
+    prefixes = {_prefix(label, separator) for label in ours} - {""}
+    kept = [
+        label for label in existing if label.casefold() not in names and _prefix(label, separator) not in prefixes
+    ]
     return [*ours, *kept]
 
 
@@ -28,5 +35,5 @@ def shortened(labels: Iterable[str], limit: int) -> list[str]:
     return [label for label in unique.values() if label]
 
 
-def _prefix(label: str) -> str:
-    return label.casefold().rpartition(":")[0]
+def _prefix(label: str, separator: str) -> str:
+    return label.casefold().rpartition(separator)[0]
