@@ -74,7 +74,7 @@ def bridge_delivered(export_id: str, tracker: str, bug_id: int, issue: Issue, ac
         tracker: The tracker's name.
         bug_id: test IO's id.
         issue: The issue in the tracker.
-        action: `created`, `found`, `commented`, `updated`, `ignored` or `superseded`.
+        action: `created`, `found`, `commented`, `updated`, `recorded`, `ignored` or `superseded`.
     """
 
 

@@ -197,16 +197,26 @@ class Files:
 
 
 class WatchedStore(Store):
-    """Remembers what was handed out."""
+    """Remembers what was asked of it."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.claims: list[tuple[Claim, Batch]] = []
+        self.beats: list[datetime] = []
+        self.shifts: list[timedelta] = []
 
     async def claim(self, wanted: Claim) -> Batch:
         batch = await super().claim(wanted)
         self.claims.append((wanted, batch))
         return batch
+
+    async def heartbeat(self, owner: str, until: datetime) -> None:
+        await super().heartbeat(owner, until)
+        self.beats.append(until)
+
+    async def shift(self, back: timedelta, now: datetime) -> None:
+        await super().shift(back, now)
+        self.shifts.append(back)
 
 
 class World:
@@ -324,11 +334,22 @@ class World:
 
         while True:
             await self.until(lambda: not under_way())
-            now, before = self.clock.now(), handed_out()
+            now, before, seen = self.clock.now(), handed_out(), len(claims)
             self.dispatcher.wake()
-            await self.until(lambda: {one.tracker for one, _ in claims if one.now >= now} >= lanes.keys())  # noqa: B023
+            await self.until(lambda: {one.tracker for one, _ in claims[seen:] if one.now >= now} >= lanes.keys())  # noqa: B023
             if handed_out() == before and not under_way():
                 return
+
+    async def woken(self) -> None:
+        """Wake every lane, and let each come to rest: for those that may be too early to ask for work."""
+        self.dispatcher.wake()
+        await self.until(
+            lambda: not any(lane._wake.is_set() or lane._running for lane in self.dispatcher._lanes.values())
+        )
+
+    async def shifted(self) -> None:
+        """Wait until it was noticed that the clock was set back."""
+        await self.until(lambda: self.store.shifts != [])
 
     async def pass_(self, **duration: float) -> None:
         """Let time pass, and then everything that happens."""
