@@ -85,6 +85,19 @@ class Names:
             self._known = {**(self._known or {}), name: made}
             return made
 
+    async def needed(self, name: str, setting: str) -> str:
+        """Return the id of what a setting names, without which no delivery can succeed.
+
+        Raises:
+            NotAllowed: There is no such name: deliveries wait until a person corrected the setting.
+        """
+        try:
+            return await self.id_of(name)
+        except Rejected as error:
+            if error.status is not None:  # the tracker's own refusal, not ours
+                raise
+            raise NotAllowed(f"{error.message}: correct `{setting}`") from None
+
     def forget(self) -> None:
         """Ask anew next time."""
         self._known = None

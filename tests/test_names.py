@@ -93,3 +93,20 @@ async def test_what_somebody_else_made_meanwhile_is_found(labels: Labels) -> Non
 async def test_what_cannot_be_made_is_the_maker_s_error(labels: Labels) -> None:
     with pytest.raises(NotAllowed, match="you may not"):
         await labels.names.find_or_make("new", labels.refuse)
+
+
+async def test_without_what_is_needed_deliveries_wait(labels: Labels) -> None:
+    """A person has to correct the setting; each delivery alone is not to blame."""
+    assert await labels.names.needed("bug", "label") == "1"
+    with pytest.raises(NotAllowed) as caught:
+        await labels.names.needed("crowds", "label")
+
+    assert str(caught.value) == 'there is no label "crowds"; did you mean "Crowd"?: correct `label`'
+
+
+async def test_a_tracker_s_own_refusal_stays_what_it_is(labels: Labels) -> None:
+    async def refused() -> dict[str, str]:
+        raise Rejected("bad query", status=400)
+
+    with pytest.raises(Rejected, match="bad query"):
+        await Names("label", refused, labels.clock).needed("bug", "label")

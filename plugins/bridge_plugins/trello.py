@@ -10,7 +10,6 @@ its custom fields; a card on an archived list is made and seen by nobody.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -179,7 +178,6 @@ class Trello(HttpTracker[Settings]):
         self.lists = Names("open list", self._lists, clock)
         self.labels = Names("label", self._labels, clock)
         self.members = Names("member of the board", self._members, clock)
-        self._making_labels = asyncio.Lock()
 
     @property
     def base_url(self) -> str:
@@ -213,7 +211,7 @@ class Trello(HttpTracker[Settings]):
         """Make the card."""
         sent, warnings = await self._resolved(new_card(draft, self.settings))
         if "idList" not in sent:
-            sent["idList"] = await _surely(self.lists, self.settings.list, "list")
+            sent["idList"] = await self.lists.needed(self.settings.list, "list")
         try:
             data = await self.call("POST", "/cards", purpose=Purpose.CREATE, json=sent)
         except Rejected:
@@ -308,7 +306,7 @@ class Trello(HttpTracker[Settings]):
         Raises:
             NotAllowed: There is none of this name: every delivery would fail, so they wait.
         """
-        return await _surely(self.boards, self.settings.board, "board")
+        return await self.boards.needed(self.settings.board, "board")
 
     async def custom(self) -> dict[str, dict[str, Json]]:
         """Return the board's custom fields by name, in lower case."""
@@ -356,17 +354,16 @@ class Trello(HttpTracker[Settings]):
 
     async def _label(self, name: str) -> str | None:
         """Return the id of a label, a new one where there is none; None where the board takes no more."""
-        async with self._making_labels:  # names are not unique: two at once would make two
-            found = await self.labels.find(name)
-            if found is not None:
-                return found
-            sent = {"name": name, "color": COLOUR, "idBoard": await self.board_id()}
-            try:
-                data = await self.call("POST", "/labels", json=sent)
-            except Rejected:
-                return None
-            self.labels.forget()
+        board = await self.board_id()
+
+        async def make(name: str) -> str:
+            data = await self.call("POST", "/labels", json={"name": name, "color": COLOUR, "idBoard": board})
             return str(data["id"])
+
+        try:
+            return await self.labels.find_or_make(name, make)
+        except Rejected:
+            return None
 
     async def _cards(self, since: datetime) -> AsyncIterator[dict[str, Json]]:
         path = f"/boards/{await self.board_id()}/cards/all"
@@ -398,20 +395,6 @@ class Trello(HttpTracker[Settings]):
     def _issue(self, data: Mapping[str, Json]) -> Issue:
         short = data.get("shortLink") or data["id"]
         return Issue(id=data["id"], key=short, url=data.get("shortUrl") or f"https://trello.com/c/{short}")
-
-
-async def _surely(names: Names, name: str, setting: str) -> str:
-    """Return the id of what a setting names; without it nothing can be delivered.
-
-    Raises:
-        NotAllowed: It does not exist.
-    """
-    try:
-        return await names.id_of(name)
-    except Rejected as error:
-        if error.status is not None:
-            raise
-        raise NotAllowed(f"{error.message}: correct `{setting}`") from None
 
 
 @hookimpl

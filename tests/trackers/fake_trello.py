@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from functools import cache
 from typing import Any
 
 from bridge.testing import FakeServer, Reply, Request
@@ -34,6 +35,7 @@ ITEM = {
 }
 
 
+@cache
 def described() -> Description | None:
     """Return Atlassian's description: what it has in the query may come as JSON, as the bridge sends it."""
     loaded = Description.load("trello.json")
