@@ -42,7 +42,7 @@ def server() -> Iterator[Counter]:
 
 @pytest.fixture
 def client(server: Counter) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=0.2) as client:
+    with httpx.Client(base_url=server.url, timeout=1) as client:
         yield client
 
 

@@ -146,6 +146,7 @@ class Failures(Setup):
             fake.inject(Fault(kind))
 
             await self._is_in_doubt(fake, subject, draft)
+        async with self.using(fake.url) as subject:
             await self._can_be_found(fake, subject, draft)
 
     @pytest.mark.parametrize("kind", LOST_REQUESTS)
@@ -156,6 +157,7 @@ class Failures(Setup):
             fake.inject(Fault(kind))
 
             await self._is_in_doubt(fake, subject, draft)
+        async with self.using(fake.url) as subject:
             if subject.can("find"):
                 assert await subject.find(draft.marker) is None
             await subject.create(draft)

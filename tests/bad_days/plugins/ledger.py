@@ -39,7 +39,7 @@ class Ledger(HttpTracker[LedgerSettings]):
     label = "Ledger"
     settings_type = LedgerSettings
     markup = Markup.PLAIN
-    settle = timedelta(seconds=0.3)
+    settle = timedelta(seconds=1)
 
     @property
     def base_url(self) -> str:
