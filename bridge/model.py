@@ -41,6 +41,7 @@ class Markup(enum.StrEnum):
     """The markup a tracker shows. One renderer each, in `bridge.mapping`."""
 
     GFM = "gfm"
+    COMMONMARK = "commonmark"
     JIRA_WIKI = "jira-wiki"
     ADF = "adf"
     HTML = "html"

@@ -157,6 +157,15 @@ class Gfm(TextRenderer):
         return "\n".join(items)
 
 
+class CommonMark(Gfm):
+    """Renders to the same for trackers that show HTML as it is written: there a comment would not be hidden."""
+
+    markup = Markup.COMMONMARK
+
+    def marker(self, node: Node) -> str:
+        return node.text
+
+
 def _target(url: str) -> str:
     url = re.sub(r"&(?=#?\w+;)", "&amp;", url)
     return f"<{url}>" if re.search("[()]", url) else url

@@ -9,7 +9,7 @@ from typing import Any
 from bridge.errors import ConfigError
 from bridge.mapping.adf import Adf
 from bridge.mapping.fit import fit
-from bridge.mapping.gfm import Gfm
+from bridge.mapping.gfm import CommonMark, Gfm
 from bridge.mapping.html import Html
 from bridge.mapping.jira_wiki import JiraWiki
 from bridge.mapping.markdown import Parsers, TextMode, parse
@@ -26,7 +26,7 @@ from bridge.tracker import Tracker
 
 def renderer_for(markup: Markup) -> Renderer[Any]:
     """Return the renderer of a markup."""
-    renderers: tuple[type[Renderer[Any]], ...] = (Gfm, JiraWiki, Adf, Html, Textile, Plain)
+    renderers: tuple[type[Renderer[Any]], ...] = (Gfm, CommonMark, JiraWiki, Adf, Html, Textile, Plain)
     return next(renderer for renderer in renderers if renderer.markup is markup)()
 
 

@@ -160,7 +160,7 @@ class Trello(HttpTracker[Settings]):
     type = "trello"
     label = "Trello"
     settings_type = Settings
-    markup = Markup.GFM
+    markup = Markup.COMMONMARK
     title_limit = 16_384
     body_limit = 16_384
     settle = timedelta(seconds=10)

@@ -151,3 +151,11 @@ def test_a_link_of_the_template_to_a_dangerous_address_is_none() -> None:
 
 def test_an_address_with_blanks_and_brackets_is_encoded() -> None:
     assert of_template(f"[file]({quote('https://x.test/a b(1).png')})") == "[file](<https://x.test/a%20b(1).png>)"
+
+
+def test_where_html_is_shown_as_it_is_the_marker_is_no_comment(draft) -> None:
+    """Trello, for one. All else is the same."""
+    here, there = draft(Markup.GFM).body.text, draft(Markup.COMMONMARK).body.text
+
+    assert there == here.replace("<!-- testio-bug-12345 -->", "testio-bug-12345")
+    assert there.endswith("\n\ntestio-bug-12345")
