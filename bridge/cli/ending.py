@@ -84,8 +84,10 @@ def say(line: str) -> None:
 
 def words(error: BridgeError) -> list[str]:
     """Return the lines that tell an error."""
-    problems = getattr(error, "problems", ())
+    problems: tuple[Problem, ...] = getattr(error, "problems", ())
     if isinstance(error, ConfigError):
+        if len(problems) == 1 and problems[0].path == error.source:  # the file itself
+            return [str(problems[0])]
         count = "one thing is" if len(problems) == 1 else f"{len(problems)} things are"
         head = f"{error.source}: {count} wrong" if error.source else f"{count} wrong"
         return [head, *(f"  {problem}" for problem in problems)]

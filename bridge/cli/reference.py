@@ -18,10 +18,10 @@ _HEAD = f"""\
 
 `{PROGRAM} --help` and `{PROGRAM} COMMAND --help` say the same in a terminal.
 
-Commands that look at what the daemon has, or tell it what to do, ask it over HTTP: at `[server] host` and `port` of
-the configuration, with its `admin_token`. They read nothing else of the configuration, so the trackers' tokens need
-not be in the environment of whoever types. Where they find it: `--config FILE`, else `TRACKER_BRIDGE_CONFIG`, else
-`./config.toml`, else the embedded default in `./tracker-bridge-data`.
+Commands that look at what the daemon has, or tell it what to do, ask it over HTTP: at `[server] host` and `port`
+of the configuration, with its `admin_token`. They read nothing else of the configuration, so the trackers' tokens
+need not be in the environment of whoever types. Where they find it: `--config FILE`, else `TRACKER_BRIDGE_CONFIG`,
+else `./config.toml`, else the embedded default in `./tracker-bridge-data`.
 
 Every command that prints data prints it as JSON with `--json`. Messages go to standard error.
 """

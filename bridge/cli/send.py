@@ -18,7 +18,6 @@ from bridge.cli.given import read_payload
 from bridge.cli.options import ConfigOption, JsonOption
 from bridge.cli.preview import ConnectionOption, FileArgument, connection_of
 from bridge.cli.show import console, print_json, short
-from bridge.demo.play import finished
 
 INTERVAL = 0.1
 """Seconds between two looks."""
@@ -51,6 +50,15 @@ def send(
         console().print(tree(row))
     if row is not None and not went_well(row):
         raise typer.Exit(Ending.WRONG)
+
+
+def finished(row: Mapping[str, Any]) -> bool:
+    """Whether there is nothing more to wait for: every delivery has ended, and every file was tried."""
+    steps = [step for delivery in row["deliveries"] for step in delivery["followups"]]
+    ended = all(one["state"] in {"delivered", "dead"} for one in row["deliveries"])
+    return ended and all(
+        step["state"] != "running" and (step["state"] != "pending" or step["attempts"]) for step in steps
+    )
 
 
 def went_well(row: Mapping[str, Any]) -> bool:
