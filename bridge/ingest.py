@@ -80,27 +80,24 @@ class Ingest:
     def is_signed(self, connection: str, headers: Mapping[str, str], body: bytes) -> bool:
         """Whether a request carries a valid Standard Webhooks signature of the connection.
 
+        Takes as long for a connection that does not exist, or has no `signing_secret`.
         https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
         """
         settings = self._config.connections.get(connection)
         secret = settings.signing_secret if settings else None
         message, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-        if secret is None or not message or not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12:
+        if not message or not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12:
             return False
         if abs(self._clock.now().timestamp() - int(stamp)) > SIGNATURE_AGE.total_seconds():
             return False
-        key = base64.b64decode(secret.get_secret_value().removeprefix("whsec_"))
+        key = base64.b64decode(secret.get_secret_value().removeprefix("whsec_")) if secret else bytes(32)
         signed = f"{message}.{stamp}.".encode() + body
         expected = hmac.new(key, signed, hashlib.sha256).digest()
         given = [part.partition(",") for part in headers.get("webhook-signature", "").split()]
-        return any(
+        fits = any(
             hmac.compare_digest(_decoded(value), expected) for version, _, value in given if version == "v1"
         )
-
-    def signs(self, connection: str) -> bool:
-        """Whether a signature could authenticate a request to this connection."""
-        settings = self._config.connections.get(connection)
-        return settings is not None and settings.signing_secret is not None
+        return fits and secret is not None
 
     async def accept(self, connection: str, body: bytes) -> Receipt:
         """Write an authenticated request down and return what was made of it.

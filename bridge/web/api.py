@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -26,6 +26,16 @@ from bridge.web.problem import ProblemResponse
 B = TypeVar("B", bound=BaseModel)
 
 MOST_ROWS = 1000
+
+
+def _whole(value: str) -> str:
+    """Refuse halves of characters, which JSON can say and no store can hold."""
+    value.encode()
+    return value
+
+
+Text = Annotated[str, AfterValidator(_whole)]
+Number = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 class Refused(BridgeError):
@@ -47,13 +57,13 @@ class Wanted(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    state: list[str] = Field([], description="states of exports or deliveries")
-    tracker: str = Field("", description="name of a tracker")
+    state: list[Text] = Field([], description="states of exports or deliveries")
+    tracker: Text = Field("", description="name of a tracker")
     since: datetime | None = Field(None, description="only what came in since this moment (ISO 8601)")
-    error: str = Field("", description="text that the error contains")
-    bug: int | None = Field(None, description="test IO's id of a bug")
+    error: Text = Field("", description="text that the error contains")
+    bug: Number | None = Field(None, description="test IO's id of a bug")
     limit: int = Field(100, ge=1, le=MOST_ROWS, description="rows at the most")
-    before: int | None = Field(None, description="`next` of the page before")
+    before: Number | None = Field(None, description="`next` of the page before")
 
     def selection(self) -> Selection:
         """Return it as the store takes it."""
@@ -68,7 +78,7 @@ class PauseBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: str = Field("paused by hand", max_length=500, description="shown to everybody who looks")
+    reason: Text = Field("paused by hand", max_length=500, description="shown to everybody who looks")
 
 
 class CheckBody(BaseModel):
@@ -76,7 +86,7 @@ class CheckBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    trackers: list[str] = Field([], description="names; empty: all")
+    trackers: list[Text] = Field([], description="names; empty: all")
 
 
 class PreviewBody(BaseModel):
@@ -85,8 +95,8 @@ class PreviewBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     payload: Any = Field(description="what test IO would post")
-    connection: str | None = Field(None, description="name of a connection; the first where it is left out")
-    trackers: list[str] = Field([], description="names; empty: those that the routes choose")
+    connection: Text | None = Field(None, description="name of a connection; the first where it is left out")
+    trackers: list[Text] = Field([], description="names; empty: those that the routes choose")
 
 
 class ReplayBody(BaseModel):
@@ -94,12 +104,12 @@ class ReplayBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    ids: list[str] = Field([], description="exports")
-    tracker: str = Field("", description="name of a tracker")
-    states: list[str] = Field([], description="states of deliveries or exports")
+    ids: list[Text] = Field([], description="exports")
+    tracker: Text = Field("", description="name of a tracker")
+    states: list[Text] = Field([], description="states of deliveries or exports")
     since: datetime | None = Field(None, description="only what came in since this moment (ISO 8601)")
-    error: str = Field("", description="text that the error contains")
-    bug: int | None = Field(None, description="test IO's id of a bug")
+    error: Text = Field("", description="text that the error contains")
+    bug: Number | None = Field(None, description="test IO's id of a bug")
     limit: int = Field(100, ge=1, le=MOST_ROWS, description="deliveries at the most; call again for more")
     dry_run: bool = Field(False, description="only say what would be delivered again")
 

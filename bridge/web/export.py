@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 from starlette.responses import JSONResponse, Response
@@ -17,6 +18,9 @@ from bridge.web.problem import ProblemResponse
 RETRY_AFTER = "5"
 """Seconds after which a sender may try again when nothing could be stored."""
 
+
+BODY_SECONDS = 30.0
+"""How long a body may take to arrive: senders that never end it must not pile up."""
 
 PREFIX = "/export/"
 
@@ -66,16 +70,23 @@ class ExportEndpoint:
         if "authorization" in headers:
             secrets += bearer(headers["authorization"])
         known = ingest.authenticate(connection, secrets)
-        if not known and not (ingest.signs(connection) and "webhook-signature" in headers):
+        if not known and "webhook-signature" not in headers:
             return _unknown()
         try:
-            body = await self._read(headers, receive)
-        except TooLarge:
-            limit = format_size(self._bridge.setup.config.server.max_body)
-            return ProblemResponse(413, f"the body is larger than {limit} ([server] max_body)")
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await self._read(headers, receive)
+        except (TooLarge, TimeoutError) as error:
+            return self._not_read(error) if known else _unknown()
         if not known and not ingest.is_signed(connection, headers, body):
             return _unknown()
         return await self._accept(connection, body, headers.get("content-type", ""))
+
+    def _not_read(self, error: Exception) -> Response:
+        close = {"Connection": "close"}  # the rest of the body, should it still come, is nobody's
+        if isinstance(error, TimeoutError):
+            return ProblemResponse(408, f"the body was not here within {BODY_SECONDS:g} s", headers=close)
+        limit = format_size(self._bridge.setup.config.server.max_body)
+        return ProblemResponse(413, f"the body is larger than {limit} ([server] max_body)", headers=close)
 
     async def _accept(self, connection: str, body: bytes, content_type: str) -> Response:
         ingest = self._bridge.ingest

@@ -15,6 +15,7 @@ _REASONS = {
     401: "the admin token is missing or wrong",
     403: "no admin token is configured",
     404: "there is no such thing",
+    408: "the body did not arrive in time",
     409: "the beginning of an id fits several",
     413: "too large",
     415: "no JSON, by its content type",
@@ -105,7 +106,7 @@ def _export() -> dict[str, Any]:
         "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
         "responses": {
             "202": {"description": "Written down.", "content": {"application/json": {"schema": answer}}},
-            **_refusals(400, 404, 413, 415, 422, 503),
+            **_refusals(400, 404, 408, 413, 415, 422, 503),
         },
     }
 
