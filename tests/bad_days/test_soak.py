@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from random import Random
+from typing import Any
 
 import httpx
 import pytest
@@ -50,50 +53,69 @@ class Storm:
 
     def __init__(self, daemon: Daemon, ledger: LedgerServer, seed: int) -> None:
         self.daemon, self.ledger, self.dice = daemon, ledger, Random(seed)
-        self.waiting = [bug for bug in range(1, BUGS + 1) for _ in range(self.dice.choice((1, 1, 2)))]
+        self.waiting = [
+            self._export(bug, again) for bug in range(1, BUGS + 1) for again in range(bug % 3 // 2 + 1)
+        ]
         self.dice.shuffle(self.waiting)
-        self.posts = self.kills = 0
+        self.posts = self.ends = 0
 
     def rage(self, seconds: float) -> None:
-        """Go on for so long, and until every export was accepted."""
+        """Go on for so long."""
+        self.daemon.config["server"]["shutdown_grace"] = "300ms"
         end = time.monotonic() + seconds
-        while time.monotonic() < end or self.waiting:
-            for _ in range(self.dice.randint(4, 16)):
-                self._something()
-            self.kills += 1
-            if self.dice.random() < 0.8:
-                self.daemon.kill()
-            else:
-                assert self.daemon.stop() == 0
-            self.daemon.start()
+        with ThreadPoolExecutor(4) as senders:
+            while time.monotonic() < end:
+                sent = [senders.submit(self._post) for _ in range(self.dice.randint(2, 12))]
+                for _ in range(self.dice.randint(2, 10)):
+                    self._something()
+                self._end()  # whoever is just posting sees a broken connection, and posts the same again later
+                wait(sent)
+                self.daemon.start()
+
+    def calm_down(self) -> None:
+        """Let nothing go wrong any more, and post what was not accepted yet."""
+        self.ledger.heal()
+        while self.waiting:
+            self._post()
+        self.daemon.finish(seconds=40)
 
     def _something(self) -> None:
-        if self.waiting and self.dice.random() < 0.7:
-            self._post(self.waiting[-1])
-        if self.dice.random() < 0.25:
+        if self.dice.random() < 0.3:
             self.ledger.inject(self.dice.choice(FAULTS))
-        time.sleep(self.dice.uniform(0, 0.05))
+        time.sleep(self.dice.uniform(0, 0.06))
 
-    def _post(self, bug: int) -> None:
-        self.posts += 1
-        moment = f"2026-01-05T09:{self.posts // 60:02}:{self.posts % 60:02}Z"
-        pictures = self.ledger.url if bug % 3 == 0 else ""
+    def _end(self) -> None:
+        self.ends += 1
+        if self.dice.random() < 0.8:
+            self.daemon.kill()
+        else:
+            assert self.daemon.stop() == 0
+
+    def _export(self, bug: int, again: int) -> dict[str, Any]:
+        pictures = self.ledger.url if bug % 4 == 0 else ""
+        return export(bug, at=f"2026-01-05T09:00:0{again}Z", pictures=pictures, title=f"Bug {bug}, told {again}")
+
+    def _post(self) -> None:
         try:
-            answer = self.daemon.post(export(bug, at=moment, pictures=pictures))
-        except httpx.TransportError:
+            payload = self.waiting.pop()
+        except IndexError:
             return
-        if answer.status_code == 202:
-            self.waiting.remove(bug)
+        self.posts += 1
+        accepted = False
+        with suppress(httpx.TransportError):
+            accepted = self.daemon.post(payload).status_code == 202
+        if not accepted:
+            self.waiting.append(payload)
 
 
+@pytest.mark.timeout(120)
 def test_killed_again_and_again(daemon: Daemon, ledger: LedgerServer):
     seed = int(os.environ.get("BAD_DAYS_SEED") or Random().randrange(10**6))
     print(f"BAD_DAYS_SEED={seed}")
     storm = Storm(daemon, ledger, seed)
     storm.rage(SECONDS)
-    ledger.heal()
-    daemon.finish()
-    print(f"{storm.posts} posts, {len(daemon.accepted)} accepted, {storm.kills} ends of a process")
+    storm.calm_down()
+    print(f"{storm.posts} posts, {len(daemon.accepted)} accepted, {storm.ends} ends of a process")
     assert set(daemon.accepted.values()) == set(range(1, BUGS + 1))
     assert sorted(ledger.markers()) == sorted(f"testio-bug-{bug}" for bug in range(1, BUGS + 1))
     assert_nothing_is_lost(daemon, ledger)
