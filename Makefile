@@ -14,8 +14,8 @@ run: .venv/installed ## try it: the daemon, the embedded default, and exports th
 test: .venv/developing ## all tests, with real processes
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-unit: .venv/developing ## the tests that start no process, in less than a minute
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not process"
+unit: .venv/developing ## the tests that start no process and talk to no tracker, in less than a minute
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not process" --ignore tests/trackers
 
 lint: .venv/developing ## style, types, and who may import whom
 	@$(BIN)/ruff check .

@@ -29,6 +29,9 @@ FileArgument = Annotated[
 ConnectionOption = Annotated[
     str, typer.Option("--connection", metavar="NAME", help="the connection it comes in by; by default the first")
 ]
+_LINE = 100
+"""Characters of JSON that stay on one line."""
+
 TrackersOption = Annotated[
     list[str] | None,
     typer.Option("--tracker", metavar="NAME", help="show this tracker, whatever the routes say; may be repeated"),
@@ -128,8 +131,8 @@ def _print_one(out: Console, shown: Mapping[str, Any]) -> None:
 
 
 def _line(out: Console, name: str, value: str | Text, note: str = "") -> None:
-    line = Text(f"{name:<8}", "dim").append_text(value if isinstance(value, Text) else Text(value))
-    out.print(line.append(f"  {note}" if note else "", "dim"), soft_wrap=True)
+    words = value if isinstance(value, Text) else Text(value)
+    out.print(Text.assemble((f"{name:<8}", "dim"), words, (f"  {note}" if note else "", "dim")), soft_wrap=True)
 
 
 def _of(length: int, limit: int | None, unit: str) -> str:
@@ -139,18 +142,18 @@ def _of(length: int, limit: int | None, unit: str) -> str:
 def _fields(shown: Mapping[str, Any]) -> str:
     """Return what is sent besides title and body, as the tracker gets it."""
     left = _without(shown["request"], [shown["title"], shown["body"]])
-    return _json(left) if left else "none"
+    line = json.dumps(left, ensure_ascii=False, default=str)
+    return "none" if not left else line if len(line) <= _LINE else _json(left)
 
 
 def _without(value: Json, known: list[Json]) -> Json:
     """Return a request without what is shown elsewhere, and without what is empty."""
+    body = known[-1].strip("\n") if isinstance(known[-1], str) else None
+    if value in known or (body and isinstance(value, str) and body in value):
+        return None
     if isinstance(value, dict):
         kept = {name: _without(item, known) for name, item in value.items()}
         return {name: item for name, item in kept.items() if item not in (None, "", [], {}, ())}
-    if value in known or (
-        isinstance(value, str) and any(isinstance(one, str) and one.strip("\n") in value for one in known[1:])
-    ):
-        return None
     return value
 
 

@@ -117,7 +117,7 @@ def many(count: int, word: str, plural: str = "") -> str:
 
 def outcome(delivery: Mapping[str, Any]) -> Text:
     """Return in one line where a delivery is: the issue, or what it waits for."""
-    text = Text(f"{delivery['tracker']} ", "bold")
+    text = Text().append(f"{delivery['tracker']} ", "bold")
     done = delivery["state"] == "delivered"
     text.append(
         delivery["action"] if done and delivery["action"] else delivery["state"], COLOURS[delivery["state"]]

@@ -70,10 +70,10 @@ def _print(
     out = console()
     started = distance(found["started_at"])
     out.print(f"tracker-bridge {found['version']} at {url}, started {started}")
-    out.print(Text("exports     ", "dim").append_text(counted(found["exports"])))
-    out.print(Text("deliveries  ", "dim").append_text(counted(found["deliveries"])))
+    out.print(Text.assemble(("exports     ", "dim"), counted(found["exports"])))
+    out.print(Text.assemble(("deliveries  ", "dim"), counted(found["deliveries"])))
     if found["followups"]:
-        out.print(Text("files       ", "dim").append_text(counted(found["followups"])))
+        out.print(Text.assemble(("files       ", "dim"), counted(found["followups"])))
     listing = table("tracker", "type", "is", "deliveries", "oldest waiting", "why")
     for tracker in trackers:
         word, why = standing(tracker)

@@ -19,7 +19,7 @@ from bridge.cli.show import console, print_json, table
 from bridge.config import plugin_settings
 from bridge.errors import ConfigError
 from bridge.plugins import Plugins
-from bridge.tracker import OPTIONAL, Tracker
+from bridge.tracker import OPTIONAL, Tracker, Unit
 from bridge.units import format_duration
 
 _CANNOT = {
@@ -32,16 +32,20 @@ _CANNOT = {
 
 
 def trackers(as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Show the tracker types that are installed, and what each can do."""
+    """Show the tracker types that are installed, and what each can do.
+
+    After an unclear answer (did it make the issue?) a second issue is refused by the tracker itself, or the first
+    one is looked for, for as long as the tracker's search may lag; or nothing prevents it, and a person has to look.
+    """
     plugins = load_plugins(config)
     described = [describe(kind, plugins.why_missing(name)) for name, kind in sorted(plugins.types.items())]
     if as_json:
         print_json({"types": described})
         return
-    listing = table("type", "product", "markup", "title / body at most", "duplicates", "cannot")
+    listing = table("type", "product", "markup", "title / body at most", "second issue", "cannot")
     for one in described:
         limits = f"{one['title_limit'] or 'any'} / {one['body_limit'] or 'any'}"
-        limits += f" {one['unit']}" if one["title_limit"] or one["body_limit"] else ""
+        limits += f" {one['unit']}" if one["unit"] != Unit.CHARACTERS else ""
         cannot = ", ".join(words for method, words in _CANNOT.items() if not one["can"][method])
         listing.add_row(one["type"], one["label"], one["markup"], limits, one["duplicates"], cannot)
     out = console()
@@ -110,11 +114,10 @@ def describe(kind: type[Tracker[Any]], missing: str) -> dict[str, Any]:
 def prevention(kind: type[Tracker[Any]]) -> str:
     """Return how a type keeps from making an issue twice after an unclear answer."""
     if kind.enforces_marker:
-        return "the tracker itself refuses a second issue"
+        return "refused by it"
     if kind.can("find"):
-        wait = f", after {format_duration(kind.settle)}" if kind.settle else ""
-        return f"looks for the issue first{wait}"
-    return "NOT prevented: a person looks, and replays"
+        return "looked for" + (f", {format_duration(kind.settle)}" if kind.settle else "")
+    return "NOT PREVENTED"
 
 
 def _of_the_daemon(config: Path | None) -> Sequence[Mapping[str, Any]] | None:
