@@ -152,7 +152,7 @@ async def served(bridge: Bridge, file: Path) -> AsyncIterator[World]:
     """A running bridge on a real port."""
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(serve(bridge, on_ready=ready.set_result, install_signals=False))
-    first: set[asyncio.Future[Any]] = {serving, ready}  # type: ignore[type-var]
+    first: set[asyncio.Future[Any]] = {serving, ready}
     await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
     async with httpx.AsyncClient(base_url=await ready, trust_env=False) as client:
         yield World(bridge, client, file)

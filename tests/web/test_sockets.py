@@ -226,7 +226,7 @@ class TestTheDaemon:
         bridge = another()
         ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         serving = asyncio.create_task(serve(bridge, on_ready=ready.set_result))
-        reloads = []
+        reloads: list[object] = []
         reload = bridge.reload
 
         async def watched():
