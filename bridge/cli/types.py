@@ -34,8 +34,9 @@ _CANNOT = {
 def trackers(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Show the tracker types that are installed, and what each can do.
 
-    After an unclear answer (did it make the issue?) a second issue is refused by the tracker itself, or the first one
-    is looked for, for as long as the tracker's search may lag; or nothing prevents it, and a person has to look.
+    After an unclear answer (did it make the issue?) a second issue is refused by the tracker itself, or the
+    first one is looked for, for as long as the tracker's search may lag; or nothing prevents it, and a person
+    has to look.
     """
     plugins = load_plugins(config)
     described = [describe(kind, plugins.why_missing(name)) for name, kind in sorted(plugins.types.items())]

@@ -1,4 +1,4 @@
-"""On a real port: bodies that are slow, endless or cut off, senders that go away, and the daemon's beginning and end."""
+"""On a real port: bodies that are slow, endless or cut off, and the daemon's beginning and end."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import tomlkit
 
 from bridge.app import Bridge, Setup
 from bridge.config import load_config
@@ -161,8 +162,6 @@ class TestTheDaemon:
             table = tables()
             table["server"] |= server
             path = file.parent / "another.toml"
-            import tomlkit  # noqa: PLC0415
-
             path.write_text(tomlkit.dumps(table | {"store": {"url": "sqlite:///another.db"}}))
             return Bridge(Setup(load_config(path, plugins.types, {}), plugins))
 
