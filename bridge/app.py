@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from sqlalchemy import make_url
 
 from bridge import payload
 from bridge.attachments import Downloader
@@ -161,10 +160,13 @@ class Bridge:
             ConfigError: A tracker cannot be built.
         """
         trackings = build_trackings(self.setup, self.tools)
-        _make_folder(self.setup.config.store.url)
-        await asyncio.to_thread(self.store.open)
-        await self.store.probe()
-        await self.dispatcher.start(trackings)
+        try:
+            await asyncio.to_thread(self.store.open)
+            await self.store.probe()
+            await self.dispatcher.start(trackings)
+        except BaseException:
+            await self.stop()
+            raise
         self._telling = asyncio.create_task(self._tell_plugins())
         await asyncio.to_thread(self._downloader.clean, _SPOOL_AGE)
         self.ready = True
@@ -380,13 +382,6 @@ def preview(
             }
         )
     return shown
-
-
-def _make_folder(url: str) -> None:
-    """Make the folder of a SQLite file."""
-    database = make_url(url).database
-    if database:
-        Path(database).parent.mkdir(parents=True, exist_ok=True)
 
 
 __all__ = [

@@ -201,6 +201,12 @@ class TestBuilding:
         with pytest.raises(StoreError, match="another tracker-bridge"):
             await start(setup())
 
+    @pytest.mark.anyio
+    async def test_a_folder_that_cannot_be_made_is_said_in_words(self, setup, tmp_path):
+        (tmp_path / "file").touch()
+        with pytest.raises(StoreError, match="cannot be opened"):
+            await Bridge(setup(store={"url": "sqlite:///file/bridge.db"})).start()
+
     def test_a_type_that_no_plugin_brings_is_named(self, setup):
         good = setup()
         lacking = Setup(good.config, Plugins.load(entry_points=[]))
@@ -374,4 +380,3 @@ async def test_a_start_that_fails_leaves_the_store_to_the_next(setup, start, mon
         await failing.start()
 
     assert (await start(setup())).ready
-
