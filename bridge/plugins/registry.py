@@ -7,6 +7,7 @@ import inspect
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import Distribution, EntryPoint
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from bridge.config.words import did_you_mean
 from bridge.errors import PluginError
 from bridge.hookspecs import PROJECT
 from bridge.model import Bug, Draft, Export
+from bridge.plugins.aside import Aside
 from bridge.plugins.discovery import Found, PluginInfo, in_folder, installed, missing_packages
 from bridge.plugins.escape import is_escaped
 from bridge.tracker import Tracker, TrackerSettings
@@ -44,6 +46,7 @@ class Plugins:
         self._manager.add_hookspecs(hookspecs)
         self._log = log or structlog.get_logger("bridge.plugins")
         self._origins: dict[str, tuple[PluginInfo, Distribution | None]] = {}
+        self._aside = Aside()
         self.infos: tuple[PluginInfo, ...] = ()
         self.types: dict[str, type[Tracker[Any]]] = {}
         self.failures: Counter[str] = Counter()
@@ -156,8 +159,10 @@ class Plugins:
             async with asyncio.timeout(seconds):
                 if inspect.iscoroutinefunction(one.function):
                     await _call(one, arguments)
-                else:  # in a thread: it may block, and the loop must not
-                    await asyncio.to_thread(_call, one, arguments)
+                else:  # it may block, and the loop must not
+                    await self._aside.call(
+                        (one.plugin_name, one.function.__name__), partial(_call, one, arguments)
+                    )
         except TimeoutError:
             self._failed(one, TimeoutError(f"took longer than {seconds:g} s"))
         except BaseException as error:  # noqa: BLE001 - a plugin never loses or delays an export

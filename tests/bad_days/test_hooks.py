@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +38,13 @@ ARGUMENTS = {
 ONLY_TELL = ARGUMENTS.keys() - {"bridge_route", "bridge_prepare"}
 
 
-def plugin_with(failure: str, *, asynchronous: bool) -> str:
-    """Return the source of a plugin in which every hook does `failure`."""
-    lines = ["import asyncio, os, sys", "from bridge import hookimpl"]
-    for hook, arguments in ARGUMENTS.items():
+def plugin_with(failure: str, *, asynchronous: bool, hooks: Collection[str] = ARGUMENTS.keys()) -> str:
+    """Return the source of a plugin in which each of `hooks` does `failure`."""
+    lines = ["import asyncio, sys, time", "from bridge import hookimpl"]
+    for hook in hooks:
+        arguments = ARGUMENTS[hook]
         prefix = "async " if asynchronous and hook in ONLY_TELL else ""
-        body = failure if prefix or "await" not in failure else "return None"
-        lines += ["@hookimpl", f"{prefix}def {hook}({arguments}):", f"    {body}"]
+        lines += ["@hookimpl", f"{prefix}def {hook}({arguments}):", f"    {failure}"]
     return "\n".join(lines) + "\n"
 
 
@@ -99,15 +100,23 @@ def test_every_hook_fails_and_every_export_arrives(daemon: Daemon, ledger: Ledge
 
 @pytest.mark.process
 @pytest.mark.parametrize(
-    "daemon", [pytest.param(plugin_with("await asyncio.sleep(3600)", asynchronous=True))], indirect=True
+    "daemon",
+    [
+        pytest.param(plugin_with("await asyncio.sleep(3600)", asynchronous=True, hooks=ONLY_TELL), id="async"),
+        pytest.param(plugin_with("time.sleep(3600)", asynchronous=False, hooks=ONLY_TELL), id="in a thread"),
+    ],
+    indirect=True,
 )
-def test_hooks_that_never_end_delay_nothing(daemon: Daemon, ledger: LedgerServer):
+def test_hooks_that_never_end_hold_up_nothing(daemon: Daemon, ledger: LedgerServer):
+    """Neither the exports and their files nor the end of the process."""
     for bug in range(1, 11):
-        daemon.accept(export(bug))
-    daemon.finish(seconds=5)
+        daemon.accept(export(bug, pictures=ledger.url))
+    daemon.finish(seconds=8)
     assert len(ledger.issues) == 10
     assert_nothing_is_lost(daemon, ledger)
+    begun = time.monotonic()
     assert daemon.stop() == 0
+    assert time.monotonic() - begun < 5
 
 
 def test_these_are_all_hooks():
