@@ -39,6 +39,10 @@ MEANINGS = {
 }
 
 
+HARMLESS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+"""Takes out of foreign text what would command the terminal."""
+
+
 class Failed(BridgeError):
     """A command cannot do what it should.
 
@@ -79,7 +83,7 @@ def told() -> Iterator[None]:
 
 def say(line: str) -> None:
     """Print a line to standard error."""
-    print(line, file=sys.stderr)
+    print(line.translate(HARMLESS), file=sys.stderr)
 
 
 def words(error: BridgeError) -> list[str]:

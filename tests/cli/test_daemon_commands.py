@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import httpx
 import pytest
 
 from tests.cli.conftest import SECRET, TOKEN
@@ -125,6 +126,18 @@ def test_show_says_when_there_is_none_and_when_there_are_several(run, running):
     several = run("show", "0")
     assert several.code == 1
     assert "several exports begin with 0" in several.error
+
+
+def test_what_strangers_wrote_does_not_command_the_terminal(run, running):
+    url = f"http://127.0.0.1:{running.port}/export/shop/{SECRET}"
+    kept = httpx.post(
+        url, content=b"{ \x1b]0;owned\x07 \x9b2J", headers={"Content-Type": "application/json"}
+    ).json()
+
+    shown = run("show", kept["export"], "--body")
+
+    assert "]0;owned" in shown.out
+    assert not {"\x1b", "\x07", "\x9b"} & set(shown.out)
 
 
 def test_replay_says_first_what_it_will_do(run, running):
