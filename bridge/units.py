@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
@@ -22,12 +23,13 @@ def parse_duration(value: Any) -> timedelta:
     """
     if isinstance(value, timedelta):
         return value
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
-        return timedelta(seconds=value)
-    if isinstance(value, str):
-        parts = re.findall(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", value.strip().lower())
-        if parts and re.fullmatch(r"(\s*\d+(\.\d+)?\s*(ms|s|m|h|d))+\s*", value.lower()):
-            return timedelta(seconds=sum(float(number) * _DURATION[unit] for number, unit in parts))
+    with suppress(OverflowError, ValueError):  # more than anybody can wait, or no number
+        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+            return timedelta(seconds=value)
+        if isinstance(value, str):
+            parts = re.findall(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", value.strip().lower())
+            if parts and re.fullmatch(r"(\s*\d+(\.\d+)?\s*(ms|s|m|h|d))+\s*", value.lower()):
+                return timedelta(seconds=sum(float(number) * _DURATION[unit] for number, unit in parts))
     raise ValueError('is no duration: write it like "30s", "5m", "2h" or "3d"')
 
 
@@ -40,7 +42,7 @@ def parse_size(value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     if isinstance(value, str):
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?i?b)", value.strip().lower())
+        match = re.fullmatch(r"(\d{1,15}(?:\.\d+)?)\s*([kmg]?i?b)", value.strip().lower())
         if match and match[2] in _SIZE:
             return int(float(match[1]) * _SIZE[match[2]])
     raise ValueError('is no size: write it like "25 MiB"')
@@ -72,7 +74,7 @@ def parse_rate(value: Any) -> Rate:
     if isinstance(value, Rate):
         return value
     if isinstance(value, str):
-        match = re.fullmatch(r"(\d+)\s*/\s*([a-z]+)", value.strip().lower())
+        match = re.fullmatch(r"(\d{1,9})\s*/\s*([a-z]+)", value.strip().lower())
         if match and match[2] in _PER and int(match[1]) > 0:
             return Rate(int(match[1]), _PER[match[2]])
     raise ValueError('is no rate: write it like "80/minute"')
