@@ -47,13 +47,13 @@ def until(what: str, condition: Callable[[], Found], *, seconds: float = 20) -> 
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.01)
+        time.sleep(0.02)
     return found
 
 
 def ledger_table(ledger: LedgerServer, **changes: Any) -> dict[str, Any]:
     """Return `[trackers.NAME]` for the invented tracker."""
-    table = {"type": "ledger", "url": ledger.url, "token": ledger.token, "timeout": "2s", "retry": dict(QUICK)}
+    table = {"type": "ledger", "url": ledger.url, "token": ledger.token, "timeout": "1s", "retry": dict(QUICK)}
     return table | changes
 
 

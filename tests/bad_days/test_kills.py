@@ -28,11 +28,11 @@ def test_killed_between_202_and_dispatch(daemon: Daemon, ledger: LedgerServer):
 
 def test_killed_right_after_202(daemon: Daemon, ledger: LedgerServer):
     """However far the dispatch of it got."""
-    for bug in range(1, 4):
+    for bug in (1, 2):
         daemon.accept(export(bug))
         daemon.restart()
     daemon.finish()
-    assert len(ledger.issues) == 3
+    assert len(ledger.issues) == 2
     assert_nothing_is_lost(daemon, ledger)
 
 

@@ -22,7 +22,7 @@ from tests.bad_days.ledger_server import LedgerServer, is_comment, is_search, is
 
 pytestmark = pytest.mark.process
 
-SECONDS = 15
+SECONDS = 12
 BUGS = 60
 FAULTS = (
     Fault(FaultKind.REFUSE),
