@@ -134,14 +134,17 @@ class Api:
     async def status(self, _request: Request) -> Json:
         """How much there is, and how it stands."""
         bridge, read = self._bridge, self._bridge.store.read
-        source = bridge.setup.config.source
+        source, counts = bridge.setup.config.source, await read(reading.count_states)
+        waiting = ("pending", "running")
+        under_way = [counts[name].get(state, 0) for name in ("deliveries", "followups") for state in waiting]
+        unfinished = sum(under_way)  # of the same look: two looks could contradict each other
         return {
             "version": version("tracker-bridge"),
             "started_at": bridge.started_at.isoformat(timespec="seconds"),
             "ready": bridge.ready,
             "config": str(source) if source else None,
-            **await read(reading.count_states),
-            "unfinished": await read(reading.unfinished),
+            **counts,
+            "unfinished": unfinished,
         }
 
     async def exports(self, request: Request) -> Json:
