@@ -3,13 +3,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 
-from bridge.mapping.gfm import encoded
+from bridge.mapping.gfm import ZWSP, encoded
 from bridge.mapping.renderer import TextRenderer
 from bridge.mapping.tree import Node
 from bridge.model import Markup
+
+_COMMANDS = re.compile(r"\{(?=\{)|zsu(?=\[)")
+"""Beginnings of what help desks replace by something else, in code too: {{placeholder}}, zsu[@user:1]zsu."""
+
+
+def _inert(text: str) -> str:
+    return _COMMANDS.sub(lambda match: match[0] + ZWSP, text)
+
+
+def _escaped(text: str) -> str:
+    return escape(_inert(text))
 
 
 class Html(TextRenderer):
@@ -17,6 +29,10 @@ class Html(TextRenderer):
 
     markup = Markup.HTML
     between = ""
+
+    def title(self, text: str) -> str:
+        """Return a title in which nothing is replaced by something else."""
+        return _inert(text)
 
     def paragraph(self, node: Node) -> str:
         return f"<p>{self.inlines(node.children)}</p>"
@@ -35,7 +51,7 @@ class Html(TextRenderer):
         return f"<blockquote>{self.blocks(node.children)}</blockquote>"
 
     def fence(self, node: Node) -> str:
-        return f"<pre><code>{escape(node.text)}</code></pre>"
+        return f"<pre><code>{_escaped(node.text)}</code></pre>"
 
     def rule(self, node: Node) -> str:
         return "<hr/>"
@@ -48,10 +64,10 @@ class Html(TextRenderer):
         return f"<p>{escape(node.text)}</p>"
 
     def text(self, node: Node) -> str:
-        return escape(node.text)
+        return _escaped(node.text)
 
     def code(self, node: Node) -> str:
-        return f"<code>{escape(node.text)}</code>"
+        return f"<code>{_escaped(node.text)}</code>"
 
     def strong(self, node: Node) -> str:
         return f"<strong>{self.inlines(node.children)}</strong>"

@@ -190,7 +190,7 @@ HOSTILE = {
         "<pre><code>print(&#x27;hi&#x27;)</code></pre>"
         "<p>&lt;img src=x onerror=alert(1)&gt;<br/>@everyone please see "
         '<a href="https://example.com/a_b_c?x=1&amp;y=2">https://example.com/a_b_c?x=1&amp;y=2</a> '
-        "and C:\\Users\\QA\\file_name.txt<br/>{code}rm -rf{code} %{title} {{ bug.title }} {% for %}</p>"
+        "and C:\\Users\\QA\\file_name.txt<br/>{code}rm -rf{code} %{title} {\u200b{ bug.title }} {% for %}</p>"
         "<h3>Steps to reproduce</h3><ol><li># not a heading</li><li>- not a list</li>"
         "<li>1) numbered<br/>continued</li>"
     ),

@@ -51,3 +51,10 @@ def test_headings_rules_tables_and_pictures_of_a_template() -> None:
         "<h1>One</h1><p>a</p><hr/><table><tr><th>h</th></tr><tr><td>x</td></tr></table>"
         '<p><img src="https://s.test/a.png" alt="p"/></p>'
     )
+
+
+def test_what_help_desks_replace_arrives_as_it_was_written() -> None:
+    """A zero-width space keeps placeholders and mentions apart, in code too; single braces stay as they are."""
+    assert html("{{ticket.id}} `{{a}}` zsu[@user:1]zsu {b}") == (
+        "<p>{\u200b{ticket.id}} <code>{\u200b{a}}</code> zsu\u200b[@user:1]zsu {b}</p>"
+    )
