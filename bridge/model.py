@@ -45,6 +45,7 @@ class Markup(enum.StrEnum):
     JIRA_WIKI = "jira-wiki"
     ADF = "adf"
     HTML = "html"
+    NOTION = "notion"
     TEXTILE = "textile"
     PLAIN = "plain"
 
@@ -187,7 +188,7 @@ class Body:
 
     Attributes:
         markup: The markup of `content`.
-        content: A string; for ADF the document as a dict.
+        content: A string; for ADF the document as a dict, for Notion its blocks as a list.
         lost: What did not survive (`"cut from 70112 to 65536 characters"`).
     """
 
@@ -200,7 +201,7 @@ class Body:
         """The content of a markup that is text.
 
         Raises:
-            TypeError: The markup is a document tree (ADF).
+            TypeError: The markup is a document tree (ADF, Notion).
         """
         if not isinstance(self.content, str):
             raise TypeError(f"{self.markup} is not text")

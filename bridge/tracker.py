@@ -149,7 +149,7 @@ class Tracker(ABC, Generic[S]):
     """Longest title, in `unit`s, applied after conversion. The title is always a single line."""
 
     body_limit: ClassVar[int | None] = None
-    """Longest body and comment, in `unit`s of the markup (of the serialised JSON for ADF)."""
+    """Longest body and comment, in `unit`s of the markup (of the serialised JSON for ADF and Notion)."""
 
     unit: ClassVar[Unit] = Unit.CHARACTERS
 

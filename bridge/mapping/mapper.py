@@ -13,6 +13,7 @@ from bridge.mapping.gfm import CommonMark, Gfm
 from bridge.mapping.html import Html
 from bridge.mapping.jira_wiki import JiraWiki
 from bridge.mapping.markdown import Parsers, TextMode, parse
+from bridge.mapping.notion import Notion
 from bridge.mapping.plain import Plain
 from bridge.mapping.renderer import Renderer
 from bridge.mapping.tables import DEFAULT, look_up, merged, severity_warning
@@ -26,7 +27,7 @@ from bridge.tracker import Tracker
 
 def renderer_for(markup: Markup) -> Renderer[Any]:
     """Return the renderer of a markup."""
-    renderers: tuple[type[Renderer[Any]], ...] = (Gfm, CommonMark, JiraWiki, Adf, Html, Textile, Plain)
+    renderers: tuple[type[Renderer[Any]], ...] = (Gfm, CommonMark, JiraWiki, Adf, Html, Notion, Textile, Plain)
     return next(renderer for renderer in renderers if renderer.markup is markup)()
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bridge.mapping import Mapper
+from bridge.mapping.notion import family
+from bridge.mapping.text import measure
 from bridge.model import Draft, Export, Issue, Marker, Markup, Report
 from bridge.payload import parse, read_export
 from bridge.testing.samples import SINCE, sample_bug, sample_export
-from bridge.tracker import Tracker, TrackerSettings
+from bridge.tracker import Tracker, TrackerSettings, Unit
 
 SHARED = Path(__file__).parents[3] / "shared"
 
@@ -82,3 +84,36 @@ def adf_is_valid() -> Callable[[Any], None]:
     jsonschema = pytest.importorskip("jsonschema")
     validate: Callable[[Any], None] = jsonschema.Draft4Validator(json.loads(file.read_text())).validate
     return validate
+
+
+@pytest.fixture(scope="session")
+def notion_is_valid() -> Callable[[Any], None]:
+    """Raise an error for what are not blocks in the eyes of Notion's own description, or break a limit of it."""
+    file = SHARED / "specs" / "notion.json"
+    if not file.exists():
+        pytest.skip(f"no description of Notion at {file}")
+    jsonschema = pytest.importorskip("jsonschema")
+    block = {**json.loads(file.read_text()), "$ref": "#/components/schemas/blockObjectRequest"}
+    check: Callable[[Any], None] = jsonschema.Draft202012Validator(block).validate
+
+    def validate(blocks: Any) -> None:
+        for each in blocks:
+            check(each)
+            assert family(each) <= 1000
+        for text in texts_of(blocks):
+            assert 0 < measure(text["content"], Unit.UTF16) <= 2000
+            assert measure((text.get("link") or {"url": ""})["url"], Unit.UTF16) <= 2000
+
+    return validate
+
+
+def texts_of(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield every `text` in Notion's blocks."""
+    if isinstance(value, list):
+        for item in value:
+            yield from texts_of(item)
+    elif isinstance(value, dict):
+        if "content" in value:
+            yield value
+        for item in value.values():
+            yield from texts_of(item)

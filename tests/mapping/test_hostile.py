@@ -18,7 +18,7 @@ from bridge.mapping.text import clean, measure
 from bridge.model import Attachment, Device, Export, Markup
 from bridge.testing.samples import SINCE, sample_bug, sample_export, sample_marker
 
-from .conftest import paper
+from .conftest import paper, texts_of
 
 Z = "\u200b"
 PIECES = [
@@ -110,6 +110,18 @@ def test_markdown_reads_the_same_on_github_as_everywhere(text: str) -> None:
     assert all(href.partition(":")[0].lower() in {"http", "https", "ftp", "mailto"} for href in page.hrefs)
 
 
+@given(TEXTS, st.sampled_from(["markdown", "plain"]))
+@also("- a\n  - b\n    - c\n      - d\n        - e", "markdown")
+@also("> - a\n>   > b\n> \n> ```\n> c\n> ```", "markdown")
+@settings(max_examples=100, deadline=None)
+def test_text_reads_the_same_in_notion_as_everywhere(notion_is_valid: Any, text: str, mode: Any) -> None:
+    blocks = render(quote(text), Markup.NOTION, text=mode).content
+    page = Elements(render(quote(text), Markup.HTML, text=mode).text)
+
+    notion_is_valid(blocks)
+    assert letters("".join(each["content"] for each in texts_of(blocks))) == letters(page.text)
+
+
 @given(TEXTS, st.sampled_from([Markup.JIRA_WIKI, Markup.TEXTILE]))
 @settings(max_examples=100, deadline=None)
 def test_no_sign_of_a_wiki_is_left_bare(text: str, markup: Markup) -> None:
@@ -133,7 +145,12 @@ def test_no_sign_of_a_wiki_is_left_bare(text: str, markup: Markup) -> None:
 )  # fmt: skip
 @settings(max_examples=100, deadline=None)
 def test_every_text_in_every_field_makes_a_draft(
-    adf_is_valid: Any, bug: dict[str, Any], markup: Markup, text: Any, limit: int | None
+    adf_is_valid: Any,
+    notion_is_valid: Any,
+    bug: dict[str, Any],
+    markup: Markup,
+    text: Any,
+    limit: int | None,
 ) -> None:
     export: Export = sample_export(sample_bug(**bug))
 
@@ -146,6 +163,8 @@ def test_every_text_in_every_field_makes_a_draft(
     assert limit is None or measure(made.title, paper().unit) <= limit
     if markup is Markup.ADF:
         adf_is_valid(made.body.content)
+    elif markup is Markup.NOTION:
+        notion_is_valid(made.body.content)
     else:
         assert sample_marker(export.bug).found_in(made.body.text)
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufdd0-\ufdef]", made.body.text)
