@@ -228,7 +228,7 @@ class Bugzilla(Api[Settings]):
         return Report(tuple([finding async for finding in findings(self)]))
 
     def preview(self, draft: Draft) -> Json:
-        """Return the body of the POST; when it is sent, labels that are keywords here become keywords."""
+        """Return the body of the POST; when it is sent, names and labels become what this site has."""
         return new_bug(draft, self.settings)
 
     async def largest_file(self) -> int | None:
