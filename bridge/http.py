@@ -10,7 +10,7 @@ import enum
 import hashlib
 import json
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -111,6 +111,34 @@ def broken_connection(error: httpx.TransportError, purpose: Purpose) -> TrackerE
     if purpose is Purpose.CREATE:
         return InDoubt(f"sent, but no answer: {words}")
     return Unavailable(f"no answer: {words}")
+
+
+async def without_refused(
+    send: Callable[[dict[str, Json]], Awaitable[Json]], values: Mapping[str, Json], needed: Container[str] = ()
+) -> tuple[Json, list[str]]:
+    """Send values; where a tracker refuses only such as an issue can do without, send the others.
+
+    For trackers that refuse everything for one value. A refusal saved nothing, so no second issue comes of it.
+
+    Args:
+        send: Sends values by the names under which the tracker refuses them (`TrackerError.fields`).
+        values: All values.
+        needed: Names of those that are never left out.
+
+    Returns:
+        The answer, and a warning for each value that was left out.
+
+    Raises:
+        TrackerError: What `send` raised.
+    """
+    try:
+        return await send(dict(values)), []
+    except Rejected as refusal:
+        refused = {name: words for name, words in refusal.fields.items() if name in values}
+        if not refused or any(name in needed for name in refused):
+            raise
+    answer = await send({name: value for name, value in values.items() if name not in refused})
+    return answer, [f"{name} is left out: {words}" for name, words in refused.items()]
 
 
 def words_in(data: Json) -> str:

@@ -34,7 +34,7 @@ from bridge import (
     error_for,
     fingerprint,
 )
-from bridge.http import broken_connection, retry_after, words_in
+from bridge.http import broken_connection, retry_after, without_refused, words_in
 from bridge.secrets import Redactor
 from bridge.testing import FakeClock, FakeServer, Fault, FaultKind, Reply, Request, When
 
@@ -362,3 +362,40 @@ def test_a_refusal_in_plain_words_is_told_as_it_is() -> None:
 
     assert str(refused) == "invalid value for idList (HTTP 400)"
     assert "no JSON (text/plain): OK" in str(odd)
+
+
+def picky(sent: list[dict[str, Json]], **refused: str) -> Callable[[dict[str, Json]], Awaitable[Json]]:
+    """Return what sends values to a tracker that refuses some of them."""
+
+    async def send(values: dict[str, Json]) -> Json:
+        sent.append(values)
+        if refused.keys() & values.keys():
+            raise Rejected("invalid", status=400, fields=refused)
+        return {"id": 7}
+
+    return send
+
+
+def test_values_that_an_issue_can_do_without_are_left_out_when_they_are_refused() -> None:
+    sent: list[dict[str, Json]] = []
+    send = picky(sent, owner="nobody knows her")
+
+    answer = asyncio.run(without_refused(send, {"title": "x", "owner": "carol"}, {"title"}))
+
+    assert answer == ({"id": 7}, ["owner is left out: nobody knows her"])
+    assert sent == [{"title": "x", "owner": "carol"}, {"title": "x"}]
+
+
+@pytest.mark.parametrize(
+    "refused", [{"title": "is too long"}, {"title": "", "owner": ""}, {"team": "is required"}, {}]
+)
+def test_what_is_needed_or_was_not_sent_stays_refused(refused: dict[str, str]) -> None:
+    sent: list[dict[str, Json]] = []
+
+    async def send(values: dict[str, Json]) -> Json:
+        sent.append(values)
+        raise Rejected("invalid", status=400, fields=refused)
+
+    with pytest.raises(Rejected):
+        asyncio.run(without_refused(send, {"title": "x", "owner": "carol"}, {"title"}))
+    assert len(sent) == 1

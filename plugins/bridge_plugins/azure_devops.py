@@ -46,7 +46,7 @@ from bridge import (
     fingerprint,
     hookimpl,
 )
-from bridge.http import words_in
+from bridge.http import without_refused, words_in
 from bridge.labels import merged
 from bridge.oauth import AccessToken
 from bridge.units import Duration
@@ -329,19 +329,12 @@ class AzureDevOps(HttpTracker[Settings]):
     async def _save(
         self, method: str, path: str, purpose: Purpose, values: Mapping[str, Json], more: list[Json]
     ) -> tuple[Json, list[str]]:
-        """Send a change; where only fields that an issue can do without are refused, send the rest.
+        """Send a change, without the values that Azure DevOps refuses, where it can do without them."""
 
-        A refusal saved nothing: what follows it is no second issue.
-        """
-        try:
-            return await self._patch(method, path, purpose, [*document(values), *more]), []
-        except Rejected as refusal:
-            refused = {name: words for name, words in refusal.fields.items() if name in values}
-            if not refused or ESSENTIAL & set(refused):
-                raise
-        rest = {name: value for name, value in values.items() if name not in refused}
-        data = await self._patch(method, path, purpose, [*document(rest), *more])
-        return data, [f"{name} is left out: {words}" for name, words in refused.items()]
+        async def send(some: dict[str, Json]) -> Json:
+            return await self._patch(method, path, purpose, [*document(some), *more])
+
+        return await without_refused(send, values, ESSENTIAL)
 
     async def _patch(self, method: str, path: str, purpose: Purpose, changes: list[Json], **query: str) -> Json:
         quiet = {} if self.settings.notify else {"suppressNotifications": "true"}
