@@ -6,7 +6,7 @@ https://learn.microsoft.com/rest/api/azure/devops/wit/work-items/create (validat
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from bridge import Finding, Json, NotAllowed, Rejected, doctor
@@ -41,6 +41,15 @@ async def findings(tracker: AzureDevOps) -> AsyncIterator[Finding]:
         return
     yield doctor.ok("credentials", "the token is accepted")
     yield doctor.ok("project", f"{tracker.settings.project} has work items")
+    try:
+        async for finding in _configuration(tracker, known):
+            yield finding
+    except (NotAllowed, Rejected) as refusal:
+        yield doctor.error("rights", str(refusal), RIGHT)
+
+
+async def _configuration(tracker: AzureDevOps, known: Iterable[str]) -> AsyncIterator[Finding]:
+    """Yield what is to be said of the types, and of everything that is configured."""
     said: set[tuple[str, str]] = set()
     for subject, name in doctor.issue_types_of(tracker):
         kind = await tracker.directory.types.find(name)

@@ -430,6 +430,15 @@ class TestAzureDevOps(TrackerConformance):
         assert (verdict, subject) == (Verdict.ERROR, "rights")
         assert "Edit work items in this node" in told
 
+    async def test_the_doctor_tells_what_cannot_be_looked_at(self, fake: AzureDevOpsServer) -> None:
+        denied = refusal(403, "TF50309: The following account does not have sufficient permissions")
+        fake.inject(Fault(FaultKind.REFUSE, lambda request: request.path.endswith("nodes"), reply=denied))
+
+        ((verdict, subject, told),) = await self.found(fake, area="Webshop")
+
+        assert (verdict, subject) == (Verdict.ERROR, "rights")
+        assert "TF50309" in told
+
     async def test_the_doctor_does_without_what_the_token_may_not_see(self, fake: AzureDevOpsServer) -> None:
         """Lists of projects and tags need more rights than work items."""
         fake.private = True
