@@ -49,6 +49,11 @@ ENTRIES = {
         _RUN,
         "Try it without any account: plays test IO, and shows what becomes of each export.",
     ),
+    "sandbox": Entry(
+        "bridge.cli.sandbox:sandbox",
+        _RUN,
+        "Play test IO on this machine: its API, a page with Export buttons, and the webhooks.",
+    ),
     "serve": Entry("bridge.cli.serve:serve", _RUN, "Run the daemon: take exports in, and deliver them."),
     "init": Entry(
         "bridge.cli.init:init",

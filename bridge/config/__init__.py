@@ -13,11 +13,12 @@ from bridge.config.settings import (
     RouteSettings,
     ServerSettings,
     StoreSettings,
+    TestIOSettings,
 )
 from bridge.config.words import did_you_mean, problems_of
 
 __all__ = [
     "AttachmentSettings", "Conditions", "Config", "ConnectionSettings", "LogSettings", "PluginSettings",
-    "RouteSettings", "ServerSettings", "StoreSettings", "build_config", "config_schema", "default_config",
-    "did_you_mean", "load_config", "plugin_settings", "problems_of",
+    "RouteSettings", "ServerSettings", "StoreSettings", "TestIOSettings", "build_config", "config_schema",
+    "default_config", "did_you_mean", "load_config", "plugin_settings", "problems_of",
 ]  # fmt: skip

@@ -20,6 +20,7 @@ from bridge.config.settings import (
     RouteSettings,
     ServerSettings,
     StoreSettings,
+    TestIOSettings,
 )
 from bridge.config.words import did_you_mean, path_of, problems_of
 from bridge.errors import ConfigError, Problem
@@ -35,6 +36,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "log": LogSettings,
     "attachments": AttachmentSettings,
     "plugins": PluginSettings,
+    "testio": TestIOSettings,
 }
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _BAD_NAME = "a name may have only small letters, digits and, inside, hyphens"

@@ -27,8 +27,8 @@ from pydantic_core import CoreSchema, core_schema
 from bridge.errors import Problem
 from bridge.model import Kind, Level
 from bridge.secrets import Secret, secrets_in
-from bridge.tracker import TrackerSettings
-from bridge.units import Duration, Size
+from bridge.tracker import RetrySettings, TrackerSettings
+from bridge.units import CallRate, Duration, Rate, Size
 
 SHORTEST_SECRET = 16
 """Characters a secret must have at least: it is all that keeps strangers from filing bugs."""
@@ -166,6 +166,35 @@ class AttachmentSettings(Settings):
     timeout: Duration = Field(timedelta(seconds=60), description="longest time for one file")
 
 
+class TestIOSettings(Settings):
+    """`[testio]`: test IO's API. Without a token nothing is ever asked there."""
+
+    __test__ = False  # pytest takes what begins with Test for tests
+
+    url: Annotated[str, AfterValidator(_address)] = Field(
+        "https://api.test.io/customer/v2", description="test IO's customer API, or a sandbox"
+    )
+    token: Annotated[Secret | None, BeforeValidator(_nothing)] = Field(
+        None, description="API token: at test IO under Integrations, API"
+    )
+    timeout: Duration = Field(timedelta(seconds=30), description="longest wait for one answer")
+    reconcile_every: Duration = Field(
+        timedelta(minutes=15), description="how often test IO is asked for exports that never came; 0s: never"
+    )
+    reconcile_exported: bool = Field(
+        False, description="also take in what test IO says is exported, and was never seen here"
+    )
+    look_every: Duration = Field(
+        timedelta(minutes=15), description="how often the state of an issue is looked at, for `when_done`"
+    )
+    look_rate: CallRate = Field(
+        Rate(30, 60), description="at most so many looks at one tracker, where it has no rate of its own"
+    )
+    retry: RetrySettings = Field(
+        default_factory=RetrySettings, description="when a call that failed is made again"
+    )
+
+
 class PluginSettings(Settings):
     """`[plugins]`: plugins besides the installed ones, and which to leave out."""
 
@@ -189,6 +218,23 @@ class ConnectionSettings(Settings):
     )
     text: Literal["markdown", "plain"] = Field(
         "markdown", description="how to read what testers wrote: text with Markdown in it, or plain text"
+    )
+    token: Annotated[Secret | None, BeforeValidator(_nothing)] = Field(
+        None, description="token of its test IO account, where that is not the one of [testio]"
+    )
+    sync: bool = Field(True, description="whether `connections sync` makes and keeps it at test IO")
+    title: str = Field("", description="its name at test IO; empty: the name it has here")
+    fixed: bool = Field(False, description="test IO's `fixed`, whose meaning test IO does not document")
+    product_ids: Numbers = Field((), description="test IO's products whose bugs come in by it")
+    section_ids: Numbers = Field((), description="test IO's sections whose bugs come in by it")
+    reconcile: bool = Field(True, description="whether test IO is asked for exports that never came")
+    enrich: bool = Field(False, description="fetch each bug from test IO before it is routed and mapped")
+    keep_environment_credentials: bool = Field(
+        False, description="keep the staging credentials in `test_environment`, which are dropped otherwise"
+    )
+    mark_exported: bool = Field(False, description="mark a bug as exported once it has all its issues")
+    when_done: Literal["nothing", "fixed", "known"] = Field(
+        "nothing", description="what a bug is marked as at test IO once its issues are done"
     )
 
 
@@ -239,6 +285,7 @@ class Config(BaseModel):
     log: LogSettings = LogSettings()
     attachments: AttachmentSettings = AttachmentSettings()
     plugins: PluginSettings = PluginSettings()
+    testio: TestIOSettings = TestIOSettings()
     connections: Mapping[str, ConnectionSettings] = Field(default_factory=dict)
     routes: tuple[RouteSettings, ...] = ()
     trackers: Mapping[str, SerializeAsAny[TrackerSettings]] = Field(default_factory=dict)
