@@ -23,7 +23,7 @@ from bridge.tracker import Unit
 Parts = list[dict[str, Any]]
 """Blocks, or what is in them: pieces of text."""
 
-PIECE = 1000  # characters in a piece of text; Notion takes 2000 UTF-16 units, which are no fewer
+PIECE = 2000  # UTF-16 units in a piece of text
 ARRAY = 100  # entries of any list
 FAMILY = 900  # blocks in a block; Notion takes 1000 in one request
 ADDRESS = 2000  # UTF-16 units of a link's address
@@ -129,8 +129,8 @@ class Notion(Renderer[Parts]):
                 joined[-1] = _with(part, joined[-1]["text"]["content"] + part["text"]["content"])
             else:
                 joined.append(part)
-        pieces = [piece for part in joined for piece in _pieces(part)]
-        return [pieces[at : at + ARRAY] for at in range(0, len(pieces), ARRAY)]
+        cut = [_with(part, piece) for part in joined for piece in pieces(part["text"]["content"])]
+        return [cut[at : at + ARRAY] for at in range(0, len(cut), ARRAY)]
 
     def _inside(self, node: Node, depth: int) -> Parts:
         """Return the blocks of a node that lies in so many others."""
@@ -191,10 +191,15 @@ def _look(part: dict[str, Any]) -> tuple[Any, Any]:
     return part.get("annotations"), part["text"].get("link")
 
 
-def _pieces(part: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    content = part["text"]["content"]
-    for at in range(0, len(content), PIECE):
-        yield _with(part, content[at : at + PIECE])
+def pieces(text: str) -> Iterator[str]:
+    """Yield a text in pieces that Notion takes, no character cut in two."""
+    raw, at = text.encode("utf-16-le"), 0
+    while at < len(raw):
+        end = at + 2 * PIECE
+        cuts = end < len(raw) and raw[end - 1] & 0xFC == 0xD8  # the first half of a character would be the last
+        end -= 2 * cuts
+        yield raw[at:end].decode("utf-16-le")
+        at = end
 
 
 def _fitting(blocks: Parts) -> Iterator[dict[str, Any]]:
