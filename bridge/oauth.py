@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from bridge.clock import Clock, SystemClock
 from bridge.errors import NotAllowed, Rejected
 from bridge.http import words_in
 from bridge.model import Json
+
+T = TypeVar("T")
 
 EARLY_SECONDS = 60.0
 """How long before its end a token is no longer used."""
@@ -44,9 +47,31 @@ class AccessToken:
                 await self._renew()
             return self._token
 
-    def forget(self) -> None:
-        """Fetch a new one next time."""
-        self._token = ""
+    async def use(self, send: Callable[[str], Awaitable[T]]) -> T:
+        """Return what `send` returns for a token; for a new one where the tracker answered 401 to the first.
+
+        A token may end early: somebody revoked it, or the tracker gave out too many. Nothing was done when it was
+        refused, so sending again is safe, a create too. Of many that are refused at once one fetches a new token.
+
+        Args:
+            send: Sends a request with a token. Called again, it must send the same.
+
+        Raises:
+            TrackerError: What `get` or `send` raised; a second 401 is not tried again.
+        """
+        token = await self.get()
+        try:
+            return await send(token)
+        except NotAllowed as refusal:
+            if refusal.status != 401:
+                raise
+        self.forget(token)
+        return await send(await self.get())
+
+    def forget(self, token: str = "") -> None:
+        """Fetch a new one next time; where `token` is given, only if that is still the one in use."""
+        if token in {"", self._token}:
+            self._token = ""
 
     async def _renew(self) -> None:
         self._token = ""

@@ -13,7 +13,9 @@ Secret = SecretStr
 """A settings field whose value shows in no repr, log, error or page. `.get_secret_value()` reads it."""
 
 HIDDEN = "[secret]"
-_AUTHORIZATION = re.compile(r"\b(Basic|Bearer|Token)\s+(?=\S*[\d=])[A-Za-z0-9+/=_.~-]{16,}", re.IGNORECASE)
+_AUTHORIZATION = re.compile(
+    r"\b(Basic|Bearer|[\w-]{0,20}Token)\s+(?=\S*[\d=])[A-Za-z0-9+/=_.~-]{16,}", re.IGNORECASE
+)
 """A server that shows us the header we sent shows user and password in base64, which no list of secrets has."""
 _SHORTEST = 6  # shorter ones would blank ordinary words out of every message
 

@@ -105,3 +105,55 @@ async def test_the_token_is_in_no_repr() -> None:
     await access.get()
 
     assert "token-1" not in repr(access)
+
+
+class Door:
+    """Lets in whoever has the `good` token, and others not."""
+
+    def __init__(self, good: str, status: int = 401) -> None:
+        self.good, self.status = good, status
+        self.tried: list[str] = []
+
+    async def send(self, token: str) -> str:
+        await asyncio.sleep(0)
+        self.tried.append(token)
+        if token != self.good:
+            raise NotAllowed("INVALID_OAUTHTOKEN", status=self.status)
+        return "in"
+
+
+async def test_a_request_refused_with_401_is_sent_once_more_with_a_new_token() -> None:
+    access, _ = tokens(FakeClock())
+    door = Door("token-2")
+
+    assert await access.use(door.send) == "in"
+    assert await access.use(door.send) == "in"
+    assert door.tried == ["token-1", "token-2", "token-2"]
+
+
+async def test_of_many_that_are_refused_at_once_one_fetches_a_new_token() -> None:
+    """Fetching too many locks the account."""
+    access, fetched = tokens(FakeClock())
+    door = Door("token-2")
+
+    assert await asyncio.gather(*(access.use(door.send) for _ in range(5))) == ["in"] * 5
+    assert fetched == ["token-1", "token-2"]
+
+
+async def test_a_second_401_is_final() -> None:
+    access, fetched = tokens(FakeClock())
+    door = Door("of somebody else")
+
+    with pytest.raises(NotAllowed):
+        await access.use(door.send)
+
+    assert door.tried == fetched == ["token-1", "token-2"]
+
+
+async def test_a_missing_right_needs_no_new_token() -> None:
+    access, fetched = tokens(FakeClock())
+
+    with pytest.raises(NotAllowed):
+        await access.use(Door("of somebody else", status=403).send)
+
+    assert fetched == ["token-1"]

@@ -63,6 +63,13 @@ class TestRedactor:
         assert HIDDEN in redacted
         assert "t0ken" not in redacted
 
+    @pytest.mark.parametrize("scheme", ["Basic", "Bearer", "token", "Vendor-oauthtoken"])
+    def test_the_credential_of_a_header_that_a_server_shows_us_is_taken_out(self, scheme):
+        """Access tokens are in no configuration."""
+        text = Redactor()(f"you sent {scheme} 1000.8cb99dxxxxxxxxxxxxx9be93 to us")
+
+        assert text == f"you sent {scheme} {HIDDEN} to us"
+
     def test_the_longer_one_goes_first_where_one_is_part_of_the_other(self):
         assert Redactor(["secret", "secret-and-more"])("secret-and-more") == HIDDEN
 
