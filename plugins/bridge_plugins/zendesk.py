@@ -77,7 +77,7 @@ class Settings(TrackerSettings):
     url: Annotated[str, AfterValidator(_address)] = Field(
         description="https://SUBDOMAIN.zendesk.com, not the address of a brand"
     )
-    email: str = Field("", description="agent that the API token acts as; empty for an OAuth access token")
+    email: str | None = Field(None, description="agent that the API token acts as; none for an OAuth access token")
     token: Secret = Field(description="API token, or an OAuth access token with the scopes read and write")
     group: Name = Field("", description="group that tickets are assigned to: its name or id")
     brand: Name = Field("", description="brand of the tickets: its name or id")

@@ -161,7 +161,7 @@ class TestZendesk(TrackerConformance):
         assert fake.creates[0].json["ticket"]["group_id"] == 98739
 
     async def test_an_oauth_token_is_sent_as_bearer(self, fake: ZendeskServer) -> None:
-        async with self.using(fake.url, email="") as subject:
+        async with self.using(fake.url, email=None) as subject:
             await subject.create(sample_draft(subject))
 
         assert fake.requests[-1].headers["authorization"] == f"Bearer {TOKEN}"
