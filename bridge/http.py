@@ -10,6 +10,7 @@ import enum
 import hashlib
 import json
 import ssl
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,8 @@ else:
     httpx = lazily("httpx")
 
 USER_AGENT = "tracker-bridge"
+CONTENT = "<the file's content in base64>"
+"""Stands in the JSON of `HttpTracker.send_encoded` where the file's content is to come."""
 _LONGEST_WAIT = timedelta(days=30)  # more is a mistake of the server, and would overflow dates
 _PIECE = 65536  # bytes of a file that are read at once
 _SHOWN = 500  # characters of an answer that is not JSON; enough to recognise a proxy's page
@@ -316,6 +319,36 @@ class HttpTracker(Tracker[S], Generic[S]):
                 method, path, purpose=purpose, headers=own, params=params, content=_pieces(stream)
             )
 
+    async def send_encoded(
+        self,
+        path: str,
+        file: AttachmentFile,
+        body: Mapping[str, Json],
+        *,
+        params: Mapping[str, str] | None = None,
+        method: str = "POST",
+        purpose: Purpose = Purpose.ISSUE,
+    ) -> Json:
+        """Send a file in base64 inside JSON, read and encoded in pieces, and return the answer's JSON.
+
+        Args:
+            path: Behind `base_url`.
+            file: The file.
+            body: The JSON; the file's content comes in where the text `CONTENT` stands in it, once.
+            params: The query.
+            method: `"POST"` or `"PUT"`.
+            purpose: What it is for.
+
+        Raises:
+            TrackerError: The one that fits.
+        """
+        head, _, tail = json.dumps(body).partition(CONTENT)
+        length = len(head) + (file.size + 2) // 3 * 4 + len(tail)
+        headers = {"Content-Type": "application/json", "Content-Length": str(length)}
+        with file.path.open("rb") as stream:
+            content = _encoded_pieces(head.encode(), stream, tail.encode())
+            return await self.call(method, path, purpose=purpose, headers=headers, params=params, content=content)
+
     def explain(self, answer: Answer, data: Json, purpose: Purpose) -> TrackerError | None:
         """Return the error that an answer means in this tracker's dialect; None for none.
 
@@ -375,6 +408,13 @@ class HttpTracker(Tracker[S], Generic[S]):
 async def _pieces(stream: BinaryIO) -> AsyncIterator[bytes]:
     while piece := stream.read(_PIECE):
         yield piece
+
+
+async def _encoded_pieces(head: bytes, stream: BinaryIO, tail: bytes) -> AsyncIterator[bytes]:
+    yield head
+    while piece := stream.read(3 * _PIECE):  # whole triplets of bytes: only the last piece may be padded
+        yield b64encode(piece)
+    yield tail
 
 
 def _trusting(ca_file: Path | None) -> dict[str, Any]:

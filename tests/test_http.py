@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,7 +35,7 @@ from bridge import (
     error_for,
     fingerprint,
 )
-from bridge.http import broken_connection, retry_after, without_refused, words_in
+from bridge.http import CONTENT, broken_connection, retry_after, without_refused, words_in
 from bridge.secrets import Redactor
 from bridge.testing import FakeClock, FakeServer, Fault, FaultKind, Reply, Request, When
 
@@ -335,6 +336,22 @@ def test_a_file_is_sent_as_the_whole_body_with_its_length_and_type(tmp_path: Pat
     assert (request.body, request.query) == (b"x" * 200_000, {"name": ["a.png"]})
     assert request.headers["content-type"] == "image/png"
     assert request.headers["content-length"] == "200000"
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 200_000])
+def test_a_file_is_sent_in_base64_inside_json_with_its_length(tmp_path: Path, size: int) -> None:
+    content = bytes(index % 251 for index in range(size))
+    (tmp_path / "spooled").write_bytes(content)
+    file = AttachmentFile(path=tmp_path / "spooled", name="a.png", type="image/png", size=size, url="")
+    body = {"Content": {"Data": CONTENT, "Name": "ñ"}}
+
+    with Server() as server:
+        talk(server, lambda tracker: tracker.send_encoded("/files", file, body, params={"a": "b"}))
+
+    (request,) = server.requests
+    assert request.json == {"Content": {"Data": b64encode(content).decode(), "Name": "ñ"}}
+    assert (request.headers["content-type"], request.query) == ("application/json", {"a": ["b"]})
+    assert request.headers["content-length"] == str(len(request.body))
 
 
 def test_a_ca_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
