@@ -349,6 +349,35 @@ class HttpTracker(Tracker[S], Generic[S]):
             content = _encoded_pieces(head.encode(), stream, tail.encode())
             return await self.call(method, path, purpose=purpose, headers=headers, params=params, content=content)
 
+    async def store_file(
+        self, url: str, file: AttachmentFile, *, headers: Mapping[str, str] | None = None, method: str = "PUT"
+    ) -> None:
+        """Send a file to a storage elsewhere, at an address that carries a signature in place of our credentials.
+
+        Args:
+            url: The whole address. It is in no error: whoever has it may write there.
+            file: The file.
+            headers: More headers; `Content-Type` is the file's unless it is among them.
+            method: `"PUT"` or `"POST"`.
+
+        Raises:
+            Rejected: It is too large.
+            Unavailable: It was not taken. Such an address is valid for minutes only: ask for another one.
+        """
+        own = httpx.Headers({"User-Agent": USER_AGENT, "Content-Type": file.type, "Content-Length": str(file.size)})
+        own.update(headers)
+        client = self.tools.http(timeout=self._patience, follow_redirects=False)
+        async with client:
+            with file.path.open("rb") as stream:
+                try:
+                    response = await client.request(method, url, headers=own, content=_pieces(stream))
+                except httpx.TransportError as error:
+                    raise Unavailable(f"the storage for files: {type(error).__name__}") from None
+        if response.status_code == 413:
+            raise Rejected("too large for the storage for files", status=413)
+        if not response.is_success or "html" in response.headers.get("content-type", ""):
+            raise Unavailable("the storage for files did not take it", status=response.status_code)
+
     def explain(self, answer: Answer, data: Json, purpose: Purpose) -> TrackerError | None:
         """Return the error that an answer means in this tracker's dialect; None for none.
 
@@ -368,12 +397,11 @@ class HttpTracker(Tracker[S], Generic[S]):
     def client(self) -> httpx.AsyncClient:
         """The tracker's own client, made at its first use."""
         if self._client is None:
-            user, seconds = self.auth(), self.settings.timeout.total_seconds()
             self._client = self.tools.http(
                 base_url=self.base_url,
                 headers={"User-Agent": USER_AGENT, "Accept": "application/json", **self.headers()},
-                auth=user,
-                timeout=httpx.Timeout(seconds, connect=min(seconds, 10.0)),
+                auth=self.auth(),
+                timeout=self._patience,
                 follow_redirects=False,
                 **_trusting(self.ca_file()),
             )
@@ -384,6 +412,11 @@ class HttpTracker(Tracker[S], Generic[S]):
         if self._client is not None:
             await self._client.aclose()
             self._client = None
+
+    @property
+    def _patience(self) -> httpx.Timeout:
+        seconds = self.settings.timeout.total_seconds()
+        return httpx.Timeout(seconds, connect=min(seconds, 10.0))
 
     def _read(self, response: httpx.Response, purpose: Purpose) -> Json:
         data: Json = None

@@ -338,6 +338,38 @@ def test_a_file_is_sent_as_the_whole_body_with_its_length_and_type(tmp_path: Pat
     assert request.headers["content-length"] == "200000"
 
 
+def test_a_file_goes_to_a_storage_without_our_credentials(tmp_path: Path) -> None:
+    (tmp_path / "spooled").write_bytes(b"x" * 200_000)
+    file = AttachmentFile(path=tmp_path / "spooled", name="a.png", type="image/png", size=200_000, url="")
+
+    with Server() as server:
+        server.reply = Reply(200)
+        address = f"{server.url}/bucket/a.png?signature=1"
+        talk(server, lambda tracker: tracker.store_file(address, file, headers={"content-type": "image/x"}))
+
+    (request,) = server.requests
+    assert (request.method, request.body, request.query) == ("PUT", b"x" * 200_000, {"signature": ["1"]})
+    assert (request.headers["content-type"], request.headers["content-length"]) == ("image/x", "200000")
+    assert "x-key" not in request.headers
+    assert "transfer-encoding" not in request.headers
+
+
+@pytest.mark.parametrize("fault", [Reply(403, body=b"<Signature>1</Signature>"), Reply(302), None])
+def test_a_storage_that_does_not_take_a_file_may_take_it_next_time(fault: Reply | None, tmp_path: Path) -> None:
+    """Its address expires; and it is told to nobody."""
+    (tmp_path / "spooled").write_bytes(b"x")
+    file = AttachmentFile(path=tmp_path / "spooled", name="a.png", type="image/png", size=1, url="")
+
+    with Server() as server:
+        server.reply = fault or server.reply
+        if fault is None:
+            server.inject(Fault(FaultKind.HANG_BEFORE, When.ANY))
+        with pytest.raises(Unavailable) as caught:
+            talk(server, lambda tracker: tracker.store_file(f"{server.url}/a?signature=1", file))
+
+    assert "ignature" not in str(caught.value)
+
+
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 200_000])
 def test_a_file_is_sent_in_base64_inside_json_with_its_length(tmp_path: Path, size: int) -> None:
     content = bytes(index % 251 for index in range(size))

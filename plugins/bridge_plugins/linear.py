@@ -143,20 +143,10 @@ class Linear(HttpTracker[Settings]):
         """Send a document and return the `data`."""
         return await self.graphql(document, variables, path="/graphql", purpose=purpose)
 
-    async def call(
-        self,
-        method: str,
-        path: str,
-        *,
-        purpose: Purpose = Purpose.LOOK,
-        headers: Mapping[str, str] | None = None,
-        **request: Any,
-    ) -> Json:
-        """Send one request; with the key to Linear itself, without it to the storage that takes files."""
+    def headers(self) -> Mapping[str, str]:
+        """Return the key as it is, or the token as a bearer's."""
         token = self.settings.token.get_secret_value()
-        key = token if token.startswith("lin_api_") else f"Bearer {token}"
-        own = {"Authorization": key} if path == "/graphql" else {}
-        return await super().call(method, path, purpose=purpose, headers={**own, **(headers or {})}, **request)
+        return {"Authorization": token if token.startswith("lin_api_") else f"Bearer {token}"}
 
     def explain(self, answer: Answer, data: Json, purpose: Purpose) -> TrackerError | None:
         """Return the error that an answer means: its `errors` decide, where there are any."""
@@ -223,12 +213,9 @@ class Linear(HttpTracker[Settings]):
         asked = {"contentType": file.type, "filename": file.name, "size": file.size}
         data = await self.ask(api.UPLOAD, purpose=Purpose.ISSUE, **asked)
         place = self._verified(data, "fileUpload", "uploadFile")
-        headers = {"Content-Type": file.type, "Cache-Control": "public, max-age=31536000"}
+        headers = {"Cache-Control": "public, max-age=31536000"}
         headers |= {pair["key"]: pair["value"] for pair in place["headers"]}
-        try:
-            await self.send_file(place["uploadUrl"], file, method="PUT", headers=headers, purpose=Purpose.LOOK)
-        except NotAllowed as refusal:  # says nothing of our key: the address is valid for a short time only
-            raise Unavailable("Linear's storage refused the file", status=refusal.status) from None
+        await self.store_file(place["uploadUrl"], file, headers=headers)
         name = version_4(uuid5(NAMESPACE_URL, f"{issue.id} {file.url}"))
         sent = {"id": name, "issueId": issue.id, "body": shown(file, place["assetUrl"])}
         try:
