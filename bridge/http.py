@@ -364,7 +364,9 @@ class HttpTracker(Tracker[S], Generic[S]):
             Rejected: It is too large.
             Unavailable: It was not taken. Such an address is valid for minutes only: ask for another one.
         """
-        own = httpx.Headers({"User-Agent": USER_AGENT, "Content-Type": file.type, "Content-Length": str(file.size)})
+        own = httpx.Headers(
+            {"User-Agent": USER_AGENT, "Content-Type": file.type, "Content-Length": str(file.size)}
+        )
         own.update(headers)
         client = self.tools.http(timeout=self._patience, follow_redirects=False)
         async with client:
