@@ -231,6 +231,9 @@ class Zendesk(HttpTracker[Settings]):
             data = await self.call("POST", "/tickets", purpose=Purpose.CREATE, headers=key, json=body)
         except SameKeyOtherTicket as refused:  # the configuration changed since an earlier try
             return await self._earlier(marker, refused)
+        except Rejected:
+            self.forget()  # an id that we remember may be of something that was deleted
+            raise
         self.created(data, "ticket", "id")
         self._closed.pop(marker.text, None)
         return self._issue(data["ticket"], *unheard(draft), *warnings, *dropped(sent, data["ticket"]))
@@ -293,6 +296,11 @@ class Zendesk(HttpTracker[Settings]):
     def preview(self, draft: Draft) -> Json:
         """Return the body of the POST; names are replaced by ids when it is sent."""
         return {"ticket": new_ticket(draft, self.settings)}
+
+    def forget(self) -> None:
+        """Look every name up anew."""
+        for names in (self.fields, *self.places.values()):
+            names.forget()
 
     async def field(self, name: str) -> TicketField | None:
         """Return a custom field by its title or id, None where there is none."""

@@ -145,7 +145,12 @@ class ZohoDesk(ZohoTracker[Settings]):
         """Make the ticket."""
         sent, warnings = await self._resolved(new_ticket(draft, self.settings), draft)
         sent["departmentId"] = await self._department()
-        data = await self.desk("POST", "/tickets", Purpose.CREATE, json=sent)
+        try:
+            data = await self.desk("POST", "/tickets", Purpose.CREATE, json=sent)
+        except Rejected:
+            self.departments.forget()  # the id that we remember may be of one that was deleted
+            self.agents.forget()
+            raise
         self.created(data, "id")
         return self._issue(data, *warnings, *dropped(sent, data))
 

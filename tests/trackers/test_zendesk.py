@@ -310,6 +310,19 @@ class TestZendesk(TrackerConformance):
 
         assert caught.value.retry_after == timedelta(seconds=seconds)
 
+    async def test_what_was_refused_is_looked_up_anew(self, fake: ZendeskServer) -> None:
+        """An id that is remembered may be of something that was deleted."""
+        async with self.using(fake.url, group="Support") as subject:
+            draft = sample_draft(subject)
+            await subject.create(draft)
+            fake.inject(refused(invalid("group_id", "Group is not valid")))
+            with pytest.raises(Rejected):
+                await subject.create(draft)
+            before = len(fake.requests)
+            await subject.create(draft)
+
+        assert len(fake.requests) - before > 1
+
     # the doctor
 
     async def findings(self, fake: ZendeskServer, **changes: Any) -> list[tuple[Verdict, str, str, str]]:

@@ -327,6 +327,19 @@ class TestZohoDesk(TrackerConformance):
         assert fake.refreshed[-1] not in str(caught.value)
         assert fake.refreshed[-1] not in repr(vars(subject))
 
+    async def test_what_was_refused_is_looked_up_anew(self, fake: ZohoDeskServer) -> None:
+        """An id that is remembered may be of something that was deleted."""
+        async with self.using(fake.url, assignee="Ann Able") as subject:
+            draft = sample_draft(subject)
+            await subject.create(draft)
+            fake.inject(refused(error(422, "INVALID_DATA", "The data is invalid", departmentId="invalid")))
+            with pytest.raises(Rejected):
+                await subject.create(draft)
+            before = len(fake.requests)
+            await subject.create(draft)
+
+        assert len(fake.requests) - before > 1
+
     # the doctor
 
     async def findings(self, fake: ZohoDeskServer, **changes: Any) -> list[tuple[Verdict, str, str]]:
