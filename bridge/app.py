@@ -29,6 +29,7 @@ from bridge.plugins import Plugins
 from bridge.routing import Router
 from bridge.secrets import Redactor
 from bridge.store import Receipt, Selection, Store, reading
+from bridge.testio import Side
 from bridge.tracker import Tools, Tracker
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ class Bridge:
     store: Store = field(init=False)
     ingest: Ingest = field(init=False)
     dispatcher: Dispatcher = field(init=False)
+    testio: Side = field(init=False)
     redact: Redactor = field(init=False)
     _downloader: Downloader = field(init=False)
     started_at: datetime = field(init=False)
@@ -134,7 +136,8 @@ class Bridge:
         config = self.setup.config
         self.redact = Redactor(config.secrets)
         self.store = Store(config.store.url)
-        self.ingest = Ingest(config, self._router(), self.store, self.clock, self._accepted)
+        self.ingest = Ingest(config, self._router(), self.store, self.clock, self._accepted, self._errand)
+        self.testio = Side(config, self.store, self.ingest, self.clock, self.random, self.http, self.redact)
         downloader = Downloader(config.attachments, clock=self.clock)
         self.dispatcher = Dispatcher(
             Work(
@@ -164,6 +167,7 @@ class Bridge:
             await asyncio.to_thread(self.store.open)
             await self.store.probe()
             await self.dispatcher.start(trackings)
+            await self.testio.start(trackings)
         except BaseException:
             await self.stop()
             raise
@@ -175,6 +179,7 @@ class Bridge:
         """End gracefully: nothing new, what is under way ends or is given back, everything is written down."""
         self.ready = False
         async with self._changing:
+            await self.testio.stop()
             await self.dispatcher.stop(self.setup.config.server.shutdown_grace)
         if self._telling is not None:
             self._telling.cancel()
@@ -216,6 +221,7 @@ class Bridge:
         self.setup, self.redact = setup, redact
         self.ingest.replace(setup.config, self._router())
         await self.dispatcher.replace(trackings, setup.config.server.shutdown_grace)
+        await self.testio.replace(setup.config, redact, trackings)
         await self._resume_refused(setup.config.trackers)
         self._log.info("configuration reloaded", trackers=sorted(setup.config.trackers))
 
@@ -277,6 +283,9 @@ class Bridge:
         self._tell("bridge_received", {"export": export})
         self.dispatcher.new_work(receipt.trackers)
 
+    def _errand(self) -> None:
+        self.testio.wake()
+
     def _prepare(self, draft: Draft, bug: Bug, tracker: str) -> Draft:
         return self.setup.plugins.prepare(draft, bug, tracker)  # after a reload, those of the new setup
 
@@ -288,6 +297,8 @@ class Bridge:
                 await self.resume(name)
 
     def _tell(self, hook: str, arguments: dict[str, Any]) -> None:
+        if hook == "bridge_delivered":
+            self.testio.delivered(arguments["export_id"])
         if not self.setup.plugins.listens(hook):
             return
         try:

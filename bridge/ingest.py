@@ -20,7 +20,7 @@ from bridge.ids import new_id
 from bridge.model import Export, Json
 from bridge.routing import Router
 from bridge.secrets import Secret
-from bridge.store import ExportState, NewExport, Receipt, Store
+from bridge.store import ExportState, NewExport, Receipt, Store, testio
 
 SIGNATURE_AGE = timedelta(minutes=5)
 """How old a signed request may be (Standard Webhooks: "a few minutes")."""
@@ -51,6 +51,7 @@ class Ingest:
         store: Where they are written down.
         clock: The time.
         accepted: Told after each commit that made deliveries.
+        errands: Told after each commit that made something to be done at test IO.
     """
 
     def __init__(
@@ -60,10 +61,11 @@ class Ingest:
         store: Store,
         clock: Clock,
         accepted: Callable[[Export, Receipt], None] = lambda _export, _receipt: None,
+        errands: Callable[[], None] = lambda: None,
     ) -> None:
         self._config, self._router = config, router
         self._store, self._clock = store, clock
-        self._accepted = accepted
+        self._accepted, self._errands = accepted, errands
         self._log = structlog.get_logger("bridge.ingest")
 
     def replace(self, config: Config, router: Router) -> None:
@@ -99,20 +101,51 @@ class Ingest:
         )
         return fits and secret is not None
 
-    async def accept(self, connection: str, body: bytes) -> Receipt:
+    async def accept(self, connection: str, body: bytes, *, pulled: bool = False) -> Receipt:
         """Write an authenticated request down and return what was made of it.
+
+        Args:
+            connection: The connection it came in by.
+            body: Its body.
+            pulled: Whether test IO was asked for it, instead of posting it.
 
         Raises:
             Unusable: It cannot be used; its body is kept.
             StoreError: It could not be written down.
         """
         export, new = self._judge(connection, body, new_id(self._clock.now()), self._clock.now())
-        receipt = await self._store.accept(new)
+        receipt = await self._write(new, pulled=pulled)
         self._tell(new, receipt)
         if export is not None and receipt.trackers and not receipt.duplicate:
             self._accepted(export, receipt)
         if new.state is ExportState.REJECTED:
             raise Unusable(new.problems, export_id=receipt.export, is_json=bool(new.event) or _is_json(body))
+        return receipt
+
+    async def _write(self, new: NewExport, *, pulled: bool) -> Receipt:
+        """Write an export down, with what is to be done for it at test IO where there is anything."""
+        settings = self._config.connections.get(new.connection)
+        if new.bug_id is None or settings is None or not self._config.asks_test_io(settings):
+            return await self._store.accept(new)
+        errands = []
+        if settings.enrich and new.state in {ExportState.ACCEPTED, ExportState.UNROUTED}:
+            errands.append(testio.Errand.ENRICH)
+            note = Problem("", "is fetched from test IO before it is routed")
+            new = replace(new, state=ExportState.UNROUTED, destinations=(), problems=(note,))
+        if settings.mark_exported:
+            errands.append(testio.Errand.EXPORTED)
+        receipt = await self._store.write(testio.take_in, testio.Intake(new, tuple(errands), pulled))
+        if errands:
+            self._errands()
+        return receipt
+
+    async def take_enriched(self, export_id: str, connection: str, body: bytes, received_at: datetime) -> Receipt:
+        """Route an export that waited for what was fetched from test IO for it."""
+        export, new = self._judge(connection, body, export_id, received_at)
+        receipt = await self._store.write(testio.enrich, new)
+        self._tell(new, receipt)
+        if export is not None and receipt.trackers and not receipt.duplicate:
+            self._accepted(export, receipt)
         return receipt
 
     async def reject(self, connection: str, body: bytes, problem: Problem) -> Receipt:
@@ -165,7 +198,9 @@ class Ingest:
             document = payload.parse(body)
         except payload.NotJson as error:
             return None, kept(ExportState.REJECTED, payload.scrub(body), "", (Problem("", str(error)),))
-        document, body = _without_credentials(document, body)
+        settings = self._config.connections.get(connection)
+        if settings is None or not settings.keep_environment_credentials:
+            document, body = _without_credentials(document, body)
         event = ""
         try:
             event = payload.event_of(document)

@@ -21,7 +21,7 @@ from bridge.config import LogSettings
 from bridge.errors import BridgeError
 from bridge.secrets import HIDDEN, Redactor
 
-_EXPORT_PATH = re.compile(r"(/export/[^/\s]+/)[^/\s\"'?#]+")
+_EXPORT_PATH = re.compile(r"(/(?:export|hooks)/[^/\s]+/)[^/\s\"'?#]+")
 """The secret of a connection is part of its address, and a wrong one may be somebody's password."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.config import Conditions, Config, RouteSettings
@@ -22,6 +22,10 @@ _WORDS: dict[str, Callable[[Bug], str]] = {
     "os": lambda bug: bug.device.os.casefold(),
     "device_type": lambda bug: bug.device.device_type.casefold(),
     "browser": lambda bug: bug.device.browser.casefold(),
+    "product": lambda bug: _fetched(bug, "product", "name"),
+    "section_id": lambda bug: _fetched(bug, "section", "id"),
+    "section": lambda bug: _fetched(bug, "section", "name"),
+    "feature": lambda bug: _fetched(bug, "feature", "title"),
 }
 
 
@@ -84,6 +88,12 @@ def _tests(conditions: Conditions) -> list[Test]:
         if wanted:
             tests.append((word_of, frozenset(str(value).casefold() for value in wanted)))
     return tests
+
+
+def _fetched(bug: Bug, part: str, name: str) -> str:
+    """Return what only test IO's REST form of a bug says, empty where it was not fetched."""
+    value = bug.extra.get(part)
+    return str(value.get(name) or "").casefold() if isinstance(value, Mapping) else ""
 
 
 def _destination(route: RouteSettings, tracker: str) -> Destination:

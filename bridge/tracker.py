@@ -28,7 +28,7 @@ from bridge.model import (
     Markup,
     Report,
 )
-from bridge.secrets import Redactor
+from bridge.secrets import Redactor, Secret
 from bridge.units import CallRate, Duration
 
 if TYPE_CHECKING:
@@ -83,6 +83,9 @@ class TrackerSettings(BaseModel):
     rate: CallRate | None = Field(None, description="at most so many deliveries started, like 80/minute")
     timeout: Duration = Field(timedelta(seconds=30), description="longest wait for one answer")
     retry: RetrySettings = Field(default_factory=RetrySettings)
+    hook_secret: Secret | None = Field(
+        None, min_length=16, description="secret of /hooks/NAME/SECRET, where the tracker may tell of its issues"
+    )
 
 
 class Unit(enum.StrEnum):

@@ -81,6 +81,9 @@ ENTRIES = {
         _SET_UP,
         "Show the plugins: version, distribution, hooks, and why one does not work.",
     ),
+    "connections": Entry(
+        "bridge.cli.connections:app", _SET_UP, "test IO's connections: from the configuration, or by hand."
+    ),
     "status": Entry(
         "bridge.cli.status:status",
         _LOOK,
@@ -101,6 +104,16 @@ ENTRIES = {
         "bridge.cli.replay:replay",
         _ACT,
         "Deliver again what is dead, or what --state or an id names; says first what it will do, and asks.",
+    ),
+    "reconcile": Entry(
+        "bridge.cli.reconcile:reconcile",
+        _ACT,
+        "Ask test IO for exports that never came, and take each in as an export of its connection.",
+    ),
+    "backfill": Entry(
+        "bridge.cli.reconcile:backfill",
+        _ACT,
+        "Take in a whole history: bugs that were exported at test IO before the bridge was there.",
     ),
     "pause": Entry(
         "bridge.cli.control:pause",

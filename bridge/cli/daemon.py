@@ -93,6 +93,14 @@ class Daemon:
         more = {"timeout": httpx.Timeout(_PATIENT, connect=5.0)} if patient else {}
         return self._ask("POST", path, json=body if body is not None else {}, **more)
 
+    def put(self, path: str, body: Json) -> Any:
+        """Return the answer to a change; raises as `get`."""
+        return self._ask("PUT", path, json=body)
+
+    def delete(self, path: str) -> Any:
+        """Return the answer to a request to delete; raises as `get`."""
+        return self._ask("DELETE", path)
+
     def send(self, path: str, body: bytes) -> Any:
         """Post bytes as test IO does; raises as `get`."""
         return self._ask("POST", path, content=body, headers={"Content-Type": "application/json"})

@@ -251,6 +251,10 @@ class Conditions(Settings):
     os: Strings = Field((), description="operating system of the device, without its version")
     device_type: Strings = Field((), description="what kind of device")
     browser: Strings = Field((), description="browser on the device")
+    product: Strings = Field((), description="name of test IO's product; only of bugs that were fetched")
+    section_id: Numbers = Field((), description="test IO's section; only of bugs that were fetched")
+    section: Strings = Field((), description="name of test IO's section; only of bugs that were fetched")
+    feature: Strings = Field((), description="title of test IO's feature; only of bugs that were fetched")
 
 
 class RouteSettings(Settings):
@@ -292,6 +296,10 @@ class Config(BaseModel):
     source: Path | None = None
     folder: Path = Path()
     warnings: tuple[Problem, ...] = ()
+
+    def asks_test_io(self, connection: ConnectionSettings) -> bool:
+        """Whether there is a token to ask test IO about what comes in by a connection."""
+        return connection.token is not None or self.testio.token is not None
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """The migration that this schema is. A store at another one is migrated at start."""
 
 metadata = MetaData()
@@ -180,4 +180,54 @@ trackers = Table(
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("circuit_until", Float, nullable=False, server_default="0"),
     Column("last_error", Text, nullable=False, server_default=""),
+)
+
+# What belongs to test IO's side: see `bridge.store.testio`.
+
+connections = Table(
+    "connections",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("remote_id", BigInteger, nullable=False),
+    Column("product_ids", Text, nullable=False, server_default="[]"),
+    Column("section_ids", Text, nullable=False, server_default="[]"),
+    Column("changed_at", Float, nullable=False),
+)
+
+pulled = Table(
+    "pulled",
+    metadata,
+    Column("bug_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("export_id", Text, nullable=False),
+    Column("taken_at", Float, nullable=False),
+)
+
+errands = Table(
+    "errands",
+    metadata,
+    Column("position", _Position, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("connection", Text, nullable=False),
+    Column("bug_id", BigInteger, nullable=False),
+    Column("export_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("next_at", Float, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("changed_at", Float, nullable=False),
+    UniqueConstraint("export_id", "kind", name="errands_once"),
+    Index("errands_due", "next_at", "position", sqlite_where=text("state = 'pending'")),
+    Index("errands_waiting", "position", sqlite_where=text("state = 'waiting'")),
+)
+
+looks = Table(
+    "looks",
+    metadata,
+    Column("tracker", Text, primary_key=True),
+    Column("bug_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("export_id", Text, nullable=False),
+    Column("looked_at", Float, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("name", Text, nullable=False, server_default=""),
 )

@@ -24,8 +24,9 @@ from bridge.store.records import (
     Receipt,
     Selection,
 )
-from bridge.store.writer import Writer
+from bridge.store.writer import Write, Writer
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -124,6 +125,14 @@ class Store:
             now: The present moment.
         """
         return await self._writer.submit(reading.replay, (wanted, tuple(blind), now.timestamp()))
+
+    async def write(self, function: Write[Item, Result], item: Item) -> Result:
+        """Return the result of one of `bridge.store.testio`'s functions that write, once it is committed.
+
+        Raises:
+            StoreError: It could not be written.
+        """
+        return await self._writer.submit(function, item)
 
     async def read(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Return what one of `bridge.store.reading`'s functions finds.

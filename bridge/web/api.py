@@ -131,6 +131,11 @@ class Api:
     def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
 
+    @property
+    def bridge(self) -> Bridge:
+        """What is asked."""
+        return self._bridge
+
     async def status(self, _request: Request) -> Json:
         """How much there is, and how it stands."""
         bridge, read = self._bridge, self._bridge.store.read
@@ -205,7 +210,7 @@ class Api:
 
     async def pause(self, request: Request) -> Json:
         """Deliver nothing there until it is resumed. Exports are still accepted."""
-        name, body = self._tracker(request), await _body(request, PauseBody)
+        name, body = self._tracker(request), await read_body(request, PauseBody)
         await self._bridge.pause(name, body.reason or "paused by hand")
         return {"tracker": name, "paused": True}
 
@@ -216,7 +221,7 @@ class Api:
 
     async def check(self, request: Request) -> Json:
         """The doctor: would deliveries succeed?"""
-        body = await _body(request, CheckBody)
+        body = await read_body(request, CheckBody)
         self._known(body.trackers)
         reports = await self._bridge.check(body.trackers)
         shown = [
@@ -227,7 +232,7 @@ class Api:
 
     async def preview(self, request: Request) -> Json:
         """Exactly what would be sent where. Sends nothing."""
-        body = await _body(request, PreviewBody)
+        body = await read_body(request, PreviewBody)
         self._known(body.trackers)
         connections = self._bridge.setup.config.connections
         connection = body.connection or next(iter(connections), "")
@@ -241,7 +246,7 @@ class Api:
 
     async def replay(self, request: Request) -> Json:
         """Deliver again what is selected."""
-        body = await _body(request, ReplayBody)
+        body = await read_body(request, ReplayBody)
         if body.tracker:
             self._known([body.tracker])
         if body.dry_run:
@@ -308,7 +313,12 @@ def _query(request: Request) -> Wanted:
         raise Refused(422, "the query cannot be used", problems=problems_of(error, given, Wanted)) from None
 
 
-async def _body(request: Request, model: type[B]) -> B:
+async def read_body(request: Request, model: type[B]) -> B:
+    """Return the body of a request as `model`.
+
+    Raises:
+        Refused: It is no JSON, or does not fit.
+    """
     raw = await request.body()
     try:
         document = payload.parse(raw) if raw.strip() else {}

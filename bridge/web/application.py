@@ -18,6 +18,7 @@ from bridge.web.export import PREFIX, ExportEndpoint
 from bridge.web.openapi import openapi
 from bridge.web.operations import OPERATIONS
 from bridge.web.problem import ProblemResponse
+from bridge.web.testio import HookEndpoint
 
 
 def build_asgi(bridge: Bridge) -> ASGIApp:
@@ -46,6 +47,7 @@ def build_starlette(bridge: Bridge) -> Starlette:
         Route("/healthz", _healthy),
         Route("/readyz", ready),
         Route("/api/openapi.json", _described),
+        Route("/hooks/{tracker}/{secret}", HookEndpoint(bridge).answer, methods=["HEAD", "POST"]),
         *(
             Route(each.path, guarded(bridge, partial(each.handler, api)), methods=[each.method])
             for each in OPERATIONS

@@ -20,6 +20,7 @@ _REASONS = {
     413: "too large",
     415: "no JSON, by its content type",
     422: "JSON, but unusable: every wrong field is named",
+    502: "test IO does not answer, or says no",
     503: "the store does not answer",
 }
 
@@ -28,6 +29,7 @@ def openapi() -> dict[str, Any]:
     """Return the document (OpenAPI 3.1)."""
     paths: dict[str, Any] = {
         "/export/{connection}/{secret}": {"post": _export()},
+        "/hooks/{tracker}/{secret}": {"post": _hook()},
         "/healthz": {"get": _health("Is the process alive?")},
         "/readyz": {"get": _health("Can exports be stored?", fails=True)},
     }
@@ -107,6 +109,20 @@ def _export() -> dict[str, Any]:
         "responses": {
             "202": {"description": "Written down.", "content": {"application/json": {"schema": answer}}},
             **_refusals(400, 404, 408, 413, 415, 422, 503),
+        },
+    }
+
+
+def _hook() -> dict[str, Any]:
+    answer = {"type": "object", "properties": {"issues": {"type": "integer"}}}
+    return {
+        "operationId": "hear_tracker",
+        "summary": "A tracker tells that something happened to issues: they are looked at.",
+        "parameters": [_in_path("tracker"), _in_path("secret")],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
+        "responses": {
+            "202": {"description": "Heard.", "content": {"application/json": {"schema": answer}}},
+            **_refusals(404, 413, 503),
         },
     }
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from bridge.model import Json
+from bridge.web import testio
 from bridge.web.api import Api, CheckBody, PauseBody, PreviewBody, ReplayBody, Wanted
 
 
@@ -44,4 +45,31 @@ OPERATIONS = (
     Operation("POST", "/api/replay", Api.replay, body=ReplayBody, refusals=(400, 404, 422)),
     Operation("POST", "/api/reload", Api.reload, refusals=(422,)),
     Operation("GET", "/api/plugins", Api.plugins),
+    Operation("GET", "/api/connections", testio.connections),
+    Operation(
+        "POST",
+        "/api/connections/sync",
+        testio.sync_connections,
+        body=testio.SyncBody,
+        refusals=(400, 404, 422, 502),
+    ),
+    Operation(
+        "POST",
+        "/api/test-io/connections",
+        testio.create_connection,
+        body=testio.ConnectionBody,
+        refusals=(400, 422, 502),
+    ),
+    Operation("GET", "/api/test-io/connections/{id}", testio.show_connection, refusals=(422, 502)),
+    Operation(
+        "PUT",
+        "/api/test-io/connections/{id}",
+        testio.update_connection,
+        body=testio.ConnectionBody,
+        refusals=(400, 422, 502),
+    ),
+    Operation("DELETE", "/api/test-io/connections/{id}", testio.delete_connection, refusals=(422, 502)),
+    Operation("POST", "/api/reconcile", testio.reconcile, body=testio.ReconcileBody, refusals=(400, 422, 502)),
+    Operation("POST", "/api/reconcile/take", testio.take_missing, body=testio.TakeBody, refusals=(400, 404, 422)),
+    Operation("POST", "/api/errands/revive", testio.revive_errands),
 )

@@ -1,0 +1,443 @@
+"""What belongs to test IO's side: its connections, exports that were asked for, errands to it, looks at issues.
+
+Functions that write take many items of one sort in the transaction they are given, as `bridge.store.writer` wants.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, update
+
+from bridge.store import accept
+from bridge.store.records import ExportState, NewExport, Receipt, State
+from bridge.store.schema import connections, deliveries, errands, exports, issues, looks, pulled, trackers
+
+_SEEN = (ExportState.ACCEPTED.value, ExportState.UNROUTED.value)
+_MANY = 500
+"""Values in one condition: databases limit them."""
+
+
+class Errand(enum.StrEnum):
+    """What is to be done at test IO for a bug, with its own retries."""
+
+    ENRICH = "enrich"
+    EXPORTED = "exported"
+    FIXED = "fixed"
+    KNOWN = "known"
+
+
+WAITING = "waiting"
+"""State of an errand that becomes due only once something else is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """An export to take in, of a connection that has to do with test IO's API.
+
+    Attributes:
+        export: The export.
+        errands: What is to be done for it at test IO.
+        pulled: Whether it was asked for: then it is taken in only where its bug was never seen.
+    """
+
+    export: NewExport
+    errands: tuple[Errand, ...] = ()
+    pulled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """What the bridge knows of a connection that it made at test IO."""
+
+    name: str
+    account: str
+    remote_id: int
+    product_ids: tuple[int, ...] = ()
+    section_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueErrand:
+    """An errand that is ours for a while."""
+
+    position: int
+    kind: Errand
+    connection: str
+    bug_id: int
+    export_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrandOutcome:
+    """How an errand went: `delivered`, `pending` (again at `next_at`, in seconds) or `dead`."""
+
+    position: int
+    state: State
+    now: float
+    next_at: float = 0.0
+    spent: bool = True
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueLook:
+    """An issue whose state is to be looked at."""
+
+    tracker: str
+    bug_id: int
+    export_id: str
+    connection: str
+    issue_id: str
+    issue_key: str
+    issue_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What was seen.
+
+    Attributes:
+        counted: Trackers whose issues of the bug all have to be done.
+        errand: What to do at test IO then; None for nothing.
+    """
+
+    due: DueLook
+    now: float
+    done: bool
+    name: str
+    counted: tuple[str, ...]
+    errand: Errand | None = None
+
+
+# taking in
+
+
+def take_in(connection: Connection, items: Sequence[Intake]) -> list[Receipt]:
+    """Write exports, their deliveries and their errands; nothing that another way brought before.
+
+    What was pulled, and its webhook comes late after all, is the same export. In the other direction what is
+    pulled counts only where its bug was never seen. Both are decided in the transaction that writes.
+    """
+    receipts: dict[str, Receipt] = {}
+    posted = [item for item in items if not item.pulled]
+    before = _pulled_before(connection, posted)
+    fresh = [item for item in posted if item.export.id not in before]
+    answers = accept.accept(connection, [item.export for item in fresh]) if fresh else []
+    receipts |= before | {item.export.id: answer for item, answer in zip(fresh, answers, strict=True)}
+    for item in items:
+        if item.pulled:
+            receipts[item.export.id] = _pull(connection, item)
+    new = [item for item in items if not receipts[item.export.id].duplicate]
+    rows = [row for item in new for row in _errand_rows(item)]
+    if rows:
+        connection.execute(insert(errands), rows)
+    return [receipts[item.export.id] for item in items]
+
+
+def _pulled_before(connection: Connection, posted: Sequence[Intake]) -> dict[str, Receipt]:
+    ids = {item.export.bug_id for item in posted if item.export.bug_id is not None}
+    query = select(pulled.c.bug_id, pulled.c.export_id, pulled.c.taken_at).where(pulled.c.bug_id.in_(ids))
+    known = {row.bug_id: row for row in connection.execute(query)} if ids else {}
+    found = {}
+    for item in posted:
+        row = known.get(item.export.bug_id)
+        moment = accept.seconds(item.export.exported_at)
+        if row is not None and (moment is None or moment <= row.taken_at):
+            found[item.export.id] = _receipt_of(connection, row.export_id)
+    return found
+
+
+def _pull(connection: Connection, item: Intake) -> Receipt:
+    bug = select(exports.c.id).where(exports.c.bug_id == item.export.bug_id, exports.c.state.in_(_SEEN)).limit(1)
+    known = connection.scalar(bug)
+    if known is not None:
+        return _receipt_of(connection, known)
+    (receipt,) = accept.accept(connection, [item.export])
+    if not receipt.duplicate and receipt.state in {ExportState.ACCEPTED, ExportState.UNROUTED}:
+        taken = {"export_id": receipt.export, "taken_at": item.export.received_at.timestamp()}
+        connection.execute(delete(pulled).where(pulled.c.bug_id == item.export.bug_id))
+        connection.execute(insert(pulled).values(bug_id=item.export.bug_id, **taken))
+    return receipt
+
+
+def _receipt_of(connection: Connection, export_id: str) -> Receipt:
+    state = connection.scalar(select(exports.c.state).where(exports.c.id == export_id))
+    going = select(deliveries.c.tracker).where(deliveries.c.export_id == export_id).order_by(deliveries.c.position)
+    return Receipt(export_id, tuple(connection.scalars(going)), ExportState(str(state)), duplicate=True)
+
+
+def _errand_rows(item: Intake) -> list[dict[str, Any]]:
+    export, now = item.export, item.export.received_at.timestamp()
+    return [
+        {
+            "kind": kind.value,
+            "connection": export.connection,
+            "bug_id": export.bug_id,
+            "export_id": export.id,
+            "state": WAITING if kind is Errand.EXPORTED else State.PENDING.value,
+            "next_at": now,
+            "changed_at": now,
+        }
+        for kind in item.errands
+    ]
+
+
+def enrich(connection: Connection, items: Sequence[NewExport]) -> list[Receipt]:
+    """Judge exports anew with what was fetched for them; what makes two the same stays."""
+    receipts = []
+    for item in items:
+        kept = connection.scalar(select(exports.c.identity).where(exports.c.id == item.id))
+        receipts += accept.take_again(connection, [replace(item, identity=str(kept))])
+    return receipts
+
+
+def seen_bugs(connection: Connection, bug_ids: Collection[int]) -> set[int]:
+    """Return those of the bugs of which there is an export."""
+    wanted, found = sorted(bug_ids), set[int]()
+    for start in range(0, len(wanted), _MANY):
+        part = wanted[start : start + _MANY]
+        query = select(exports.c.bug_id).where(exports.c.bug_id.in_(part), exports.c.state.in_(_SEEN))
+        found |= set(connection.scalars(query))
+    return found
+
+
+# connections
+
+
+def remembered(connection: Connection) -> list[Remembered]:
+    """Return every connection that the bridge made at test IO."""
+    return [
+        Remembered(
+            name=row.name,
+            account=row.account,
+            remote_id=row.remote_id,
+            product_ids=tuple(json.loads(row.product_ids)),
+            section_ids=tuple(json.loads(row.section_ids)),
+        )
+        for row in connection.execute(select(connections).order_by(connections.c.name))
+    ]
+
+
+def remember(connection: Connection, items: Sequence[tuple[Remembered, float]]) -> list[None]:
+    """Remember connections at test IO; each with the present moment in seconds."""
+    for item, now in items:
+        connection.execute(delete(connections).where(connections.c.name == item.name))
+        connection.execute(
+            insert(connections).values(
+                name=item.name,
+                account=item.account,
+                remote_id=item.remote_id,
+                product_ids=json.dumps(item.product_ids),
+                section_ids=json.dumps(item.section_ids),
+                changed_at=now,
+            )
+        )
+    return [None] * len(items)
+
+
+def forget(connection: Connection, names: Sequence[str]) -> list[None]:
+    """Forget connections at test IO."""
+    connection.execute(delete(connections).where(connections.c.name.in_(names)))
+    return [None] * len(names)
+
+
+# errands
+
+
+def due_errands(connection: Connection, items: Sequence[tuple[float, float, int]]) -> list[list[DueErrand]]:
+    """Hand errands out: for each (now, leased until, how many), those that are due and now nobody else's."""
+    answers = []
+    for now, until, limit in items:
+        query = (
+            select(errands)
+            .where(errands.c.state == "pending", errands.c.next_at <= now)
+            .order_by(errands.c.next_at, errands.c.position)
+            .limit(limit)
+        )
+        rows = connection.execute(query).all()
+        taken = [row.position for row in rows]
+        connection.execute(update(errands).where(errands.c.position.in_(taken)).values(next_at=until))
+        answers.append(
+            [
+                DueErrand(
+                    position=row.position,
+                    kind=Errand(row.kind),
+                    connection=row.connection,
+                    bug_id=row.bug_id,
+                    export_id=row.export_id,
+                    attempt=row.attempts + 1,
+                )
+                for row in rows
+            ]
+        )
+    return answers
+
+
+def record_errands(connection: Connection, items: Sequence[ErrandOutcome]) -> list[None]:
+    """Write down how errands went."""
+    for item in items:
+        values: dict[str, Any] = {
+            "state": item.state.value,
+            "next_at": item.next_at,
+            "error": item.error,
+            "changed_at": item.now,
+        }
+        if item.spent:
+            values["attempts"] = errands.c.attempts + 1
+        connection.execute(update(errands).where(errands.c.position == item.position).values(values))
+    return [None] * len(items)
+
+
+def ripen(connection: Connection, items: Sequence[tuple[float, Sequence[str]]]) -> list[int]:
+    """Make errands due whose exports have all their issues; return how many.
+
+    Each item is the present moment in seconds, and the exports to look at; none for all.
+    """
+    ready = and_(
+        exists().where(deliveries.c.export_id == errands.c.export_id),
+        ~exists().where(
+            deliveries.c.export_id == errands.c.export_id, deliveries.c.state != State.DELIVERED.value
+        ),
+    )
+    ripe = []
+    for now, ids in items:
+        change = update(errands).where(errands.c.state == "waiting", ready)
+        change = change.where(errands.c.export_id.in_(ids)) if ids else change
+        ripe.append(connection.execute(change.values(state="pending", next_at=now, changed_at=now)).rowcount)
+    return ripe
+
+
+def next_errand(connection: Connection) -> float | None:
+    """Return when the next errand is due, in seconds; None for never."""
+    first: float | None = connection.scalar(
+        select(func.min(errands.c.next_at)).where(errands.c.state == "pending")
+    )
+    return first
+
+
+def count_errands(connection: Connection) -> list[dict[str, Any]]:
+    """Return how many errands of which kind are in which state, and the newest error of the dead ones."""
+    query = select(errands.c.kind, errands.c.state, func.count().label("count"), func.max(errands.c.error))
+    rows = connection.execute(query.group_by(errands.c.kind, errands.c.state)).all()
+    return [{"kind": kind, "state": state, "count": count, "error": error} for kind, state, count, error in rows]
+
+
+def revive_errands(connection: Connection, moments: Sequence[float]) -> list[int]:
+    """Give errands that are dead another chance; return how many."""
+    change = update(errands).where(errands.c.state == State.DEAD.value)
+    return [
+        connection.execute(change.values(state=State.PENDING.value, next_at=now, attempts=0, error="")).rowcount
+        for now in moments
+    ]
+
+
+# looking at issues
+
+
+def due_look(connection: Connection, tracker: str, wanted: Sequence[str], before: float) -> DueLook | None:
+    """Return the issue of a tracker that was looked at longest ago; None for none that is due.
+
+    Args:
+        connection: To read with.
+        tracker: The tracker's name.
+        wanted: Connections whose issues are looked at.
+        before: Issues that were looked at after this moment (seconds) are not due.
+    """
+    same = and_(looks.c.tracker == issues.c.tracker, looks.c.bug_id == issues.c.bug_id)
+    due = or_(
+        and_(looks.c.looked_at.is_(None), issues.c.created_at <= before),  # nobody is done with a new one
+        and_(looks.c.done == 0, looks.c.looked_at <= before),
+        looks.c.export_id != issues.c.export_id,  # exported again since: it may have been reopened
+    )
+    query = (
+        select(issues, exports.c.connection)
+        .join(exports, exports.c.id == issues.c.export_id)
+        .outerjoin(looks, same)
+        .where(issues.c.tracker == tracker, exports.c.connection.in_(wanted), due)
+        .order_by(func.coalesce(looks.c.looked_at, 0.0), issues.c.created_at)
+        .limit(1)
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    return DueLook(
+        tracker=row.tracker,
+        bug_id=row.bug_id,
+        export_id=row.export_id,
+        connection=row.connection,
+        issue_id=row.issue_id,
+        issue_key=row.issue_key,
+        issue_url=row.issue_url,
+    )
+
+
+def looked(connection: Connection, items: Sequence[Looked]) -> list[bool]:
+    """Write down what was seen; where that was the last issue of its bug to be done, the errand to test IO too."""
+    return [_looked(connection, item) for item in items]
+
+
+def _looked(connection: Connection, item: Looked) -> bool:
+    due = item.due
+    mine = and_(looks.c.tracker == due.tracker, looks.c.bug_id == due.bug_id)
+    connection.execute(delete(looks).where(mine))
+    connection.execute(
+        insert(looks).values(
+            tracker=due.tracker,
+            bug_id=due.bug_id,
+            export_id=due.export_id,
+            looked_at=item.now,
+            done=int(item.done),
+            name=item.name[:200],
+        )
+    )
+    if not item.done or item.errand is None or _open_issues(connection, due.bug_id, item.counted):
+        return False
+    row = {
+        "kind": item.errand.value,
+        "connection": due.connection,
+        "bug_id": due.bug_id,
+        "export_id": due.export_id,
+        "state": State.PENDING.value,
+        "next_at": item.now,
+        "changed_at": item.now,
+    }
+    once = accept.insert_for(connection.dialect.name, errands).values(row).on_conflict_do_nothing()
+    return bool(connection.execute(once).rowcount)
+
+
+def _open_issues(connection: Connection, bug_id: int, counted: Iterable[str]) -> int:
+    done = exists().where(
+        looks.c.tracker == issues.c.tracker, looks.c.bug_id == issues.c.bug_id, looks.c.done == 1
+    )
+    mine = issues.c.bug_id == bug_id
+    query = select(func.count()).select_from(issues).where(mine, issues.c.tracker.in_(counted), ~done)
+    return connection.scalar(query) or 0
+
+
+def look_again(connection: Connection, items: Sequence[tuple[str, Sequence[str]]]) -> list[int]:
+    """Make issues due that a tracker spoke of: its name, and words that may be their id, key or URL."""
+    found = []
+    for tracker, words in items:
+        named = or_(issues.c.issue_id.in_(words), issues.c.issue_key.in_(words), issues.c.issue_url.in_(words))
+        mine = select(issues.c.bug_id, issues.c.export_id).where(issues.c.tracker == tracker, named)
+        rows = connection.execute(mine).all()
+        told = looks.c.tracker == tracker, looks.c.bug_id.in_([row.bug_id for row in rows])
+        connection.execute(delete(looks).where(*told))
+        fresh = {"tracker": tracker, "looked_at": 0.0, "done": 0}
+        if rows:
+            again = [fresh | {"bug_id": row.bug_id, "export_id": row.export_id} for row in rows]
+            connection.execute(insert(looks), again)
+        found.append(len(rows))
+    return found
+
+
+def held_up(connection: Connection, now: float) -> set[str]:
+    """Return the trackers that nothing may be asked of at the moment: paused, waiting, or with an open circuit."""
+    busy = or_(trackers.c.paused_by != "", trackers.c.blocked_until > now, trackers.c.circuit_until > now)
+    return set(connection.scalars(select(trackers.c.name).where(busy)))
