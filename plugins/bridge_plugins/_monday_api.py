@@ -95,10 +95,11 @@ def errors_in(data: Json) -> list[dict[str, Json]]:
     """Return the errors in an answer, also in the form of old versions, each with `message` and `extensions`."""
     if not isinstance(data, dict):
         return []
-    errors = data.get("errors") or data.get("error_message") or data.get("error_code") or []
+    errors = data.get("errors")
     if not isinstance(errors, list):
-        code = {"code": data.get("error_code"), "error_data": data.get("error_data")}
-        errors = [{"message": data.get("error_message"), "extensions": code}]
+        code, words = data.get("error_code"), data.get("error_message")
+        more = {"code": code, "status_code": data.get("status_code"), "error_data": data.get("error_data")}
+        errors = [{"message": words, "extensions": more}] if code or words else []
     return [error if isinstance(error, dict) else {"message": str(error)} for error in errors]
 
 

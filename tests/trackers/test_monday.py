@@ -12,12 +12,14 @@ import pytest
 from pydantic import ValidationError
 
 from bridge import (
+    Answer,
     AttachmentFile,
     Gone,
     InDoubt,
     Issue,
     Markup,
     NotAllowed,
+    Purpose,
     RateLimited,
     Rejected,
     TrackerError,
@@ -42,39 +44,24 @@ class TestMonday(TrackerConformance):
     server = MondayServer
     secret = TOKEN
     refusals: ClassVar = {
-        Rejected: [
-            failure("This status label doesn't exist", "ColumnValueException", data={"create_item": None}),
-            failure("This column ID doesn't exist for the board", "InvalidColumnIdException"),
-            failure('Cannot query field "x" on type "Item".', "GRAPHQL_VALIDATION_FAILED", status=400),
-            Reply(200, json={"error_code": "JsonParseException", "error_message": "bad", "status_code": 200}),
-        ],
+        Rejected: failure("This status label doesn't exist", "ColumnValueException", data={"create_item": None}),
         NotAllowed: [
             Reply(401, json={"errors": ["Not Authenticated"]}),
             failure("User unauthorized to perform action", "UserUnauthorizedException"),
-            Reply(200, json={"error_code": "UserUnauthorizedException", "error_message": "no", "status_code": 403}),
         ],
-        RateLimited: [
-            Reply(429, json=failure("Complexity budget exhausted", "COMPLEXITY_BUDGET_EXHAUSTED").json,
-                  headers={"Retry-After": "7"}),
-            failure("Max concurrency exceeded", "maxConcurrencyExceeded"),
-            Reply(429),
-        ],
+        RateLimited: Reply(
+            429,
+            json=failure("Complexity budget exhausted", "COMPLEXITY_BUDGET_EXHAUSTED").json,
+            headers={"Retry-After": "7"},
+        ),
         InDoubt: [
             failure("Internal server error", "INTERNAL_SERVER_ERROR"),
             Reply(502, body=b"<html>Bad gateway</html>"),
-            Reply(504),
             Reply(200, json={"data": {"create_item": None}}),
         ],
-        Unavailable: [
-            failure("Internal server error", "INTERNAL_SERVER_ERROR"),
-            failure("Resource is currently locked", "RESOURCE_LOCKED", status=423),
-            Reply(503),
-        ],
-        Gone: [
-            failure("Item not found", "ResourceNotFoundException"),
-            failure("invalid item id", "InvalidItemIdException"),
-        ],
-    }  # fmt: skip
+        Unavailable: failure("Internal server error", "INTERNAL_SERVER_ERROR"),
+        Gone: failure("Item not found", "ResourceNotFoundException"),
+    }
 
     def settings(self, url: str) -> dict[str, Any]:
         return {"type": "monday", "url": url, "board": BOARD, "token": self.secret, "labels_column": "Labels"}
@@ -357,15 +344,6 @@ class TestMonday(TrackerConformance):
 
         assert str(caught.value) == "This status label doesn't exist: column_type: color; column_id: status_sev"
 
-    @pytest.mark.parametrize("errors", [["odd"], [{}], [{"message": None, "extensions": None}]])
-    async def test_odd_errors_are_refusals_too(
-        self, fake: MondayServer, subject: Monday, draft: Draft, errors: Any
-    ) -> None:
-        fake.inject(Fault(FaultKind.REFUSE, reply=Reply(200, json={"errors": errors})))
-
-        with pytest.raises(Rejected):
-            await subject.create(draft)
-
     async def test_an_address_that_is_not_monday_s_pauses_the_tracker(self, fake: MondayServer) -> None:
         async with self.using(f"{fake.url}/elsewhere") as subject:
             with pytest.raises(NotAllowed, match=r"is not monday\.com"):
@@ -454,6 +432,39 @@ def tracker(**changes: Any) -> Monday:
     """Return a tracker that talks to nobody."""
     table = TestMonday().settings("http://127.0.0.1:9") | changes
     return Monday("web", Monday.settings_type.model_validate(table))
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (failure("This column ID doesn't exist for the board", "InvalidColumnIdException"), Rejected),
+        (failure('Cannot query field "x" on type "Item".', "GRAPHQL_VALIDATION_FAILED", status=400), Rejected),
+        (failure("unauthorized", "ColumnValueException"), Rejected),
+        (Reply(json={"error_code": "JsonParseException", "error_message": "bad", "status_code": 200}), Rejected),
+        (Reply(json={"errors": ["odd"]}), Rejected),
+        (Reply(json={"errors": [{}]}), Rejected),
+        (Reply(json={"errors": [{"message": None, "extensions": None}]}), Rejected),
+        (Reply(400, json={"errors": {"token": "x"}}), Rejected),
+        (Reply(json={"error_code": "UserUnauthorizedException", "error_message": "no"}), NotAllowed),
+        (Reply(json={"error_code": "X", "error_message": "no", "status_code": 403}), NotAllowed),
+        (failure("Missing scopes", "missingRequiredPermissions"), NotAllowed),
+        (failure("invalid board id", "InvalidBoardIdException"), NotAllowed),
+        (failure("Max concurrency exceeded", "maxConcurrencyExceeded"), RateLimited),
+        (failure("Rate Limit Exceeded"), RateLimited),
+        (Reply(429), RateLimited),
+        (failure("Resource is currently locked", "RESOURCE_LOCKED", status=423), Unavailable),
+        (Reply(503), Unavailable),
+        (failure("invalid item id", "InvalidItemIdException"), Gone),
+        (failure("The pulse was not found", "ResourceNotFoundException"), Gone),
+        (failure("Group not found", "ResourceNotFoundException"), Rejected),
+        (Reply(json={"data": {"me": None}}), type(None)),
+    ],
+)
+def test_an_error_is_told_by_its_code_wherever_it_stands(reply: Reply, error: type) -> None:
+    """Its words count only where it has no code: they may repeat what a tester wrote."""
+    answer = Answer(reply.status, "" if reply.json else "no words")
+
+    assert type(tracker().explain(answer, reply.json, Purpose.ISSUE)) is error
 
 
 @pytest.mark.parametrize(

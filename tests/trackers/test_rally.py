@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -407,10 +406,6 @@ def test_trackers_with_one_key_share_an_account() -> None:
     one, other, stranger = tracker(), tracker(project="Apps"), tracker(api_key="_another")
 
     assert one.account == other.account != stranger.account
-
-
-def test_rally_is_looked_at_after_some_seconds() -> None:
-    assert timedelta(0) < Rally.settle <= timedelta(minutes=1)
 
 
 def test_a_quotation_mark_cannot_break_out_of_a_query() -> None:
