@@ -135,7 +135,7 @@ class Run:
 
     async def finish(self) -> None:
         async def done() -> bool:
-            return (await self.call("GET", "/api/status"))["unfinished"] == 0
+            return bool((await self.call("GET", "/api/status"))["unfinished"] == 0)
 
         await until(done)
 

@@ -162,6 +162,7 @@ async def test_missing_bugs_are_fetched_whole_for_a_backfill(sandbox, tmp_path):
         (export,) = await run.exports()
 
         kept = await run.bridge.store.read(reading.export_body, export["id"])
+        assert kept is not None
         assert b'"comments"' in kept["body"]
 
 
@@ -176,5 +177,6 @@ async def test_staging_credentials_are_kept_only_where_that_is_asked_for(kept, s
         (export,) = await run.exports()
 
         row = await run.bridge.store.read(reading.export_body, export["id"])
+        assert row is not None
         assert (b"the-staging-password" in row["body"]) is kept
         assert b"https://staging.example.com" in row["body"]

@@ -250,4 +250,4 @@ class TestEnriching:
 
 
 async def _is(run, expected) -> bool:
-    return await run.errands() == expected
+    return bool(await run.errands() == expected)
