@@ -250,6 +250,7 @@ class Bridge:
         """Let a tracker work again. Returns whether anything held it."""
         changed = await self.store.resume(tracker)
         self.dispatcher.wake([tracker])
+        self.testio.resumed(tracker)
         return changed
 
     async def replay(self, wanted: Selection) -> list[str]:

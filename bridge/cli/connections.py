@@ -13,7 +13,7 @@ from bridge.cli.daemon import Refused, daemon
 from bridge.cli.ending import Ending, Failed
 from bridge.cli.options import ConfigOption, JsonOption, YesOption
 from bridge.cli.rotation import finish, rotate_secret
-from bridge.cli.show import console, line, plain, print_json, table
+from bridge.cli.show import console, line, many, plain, print_json, table
 
 REMOTE = "/api/test-io/connections"
 
@@ -83,6 +83,20 @@ def show_all(as_json: JsonOption = False, config: ConfigOption = None) -> None:
         products, sections = (", ".join(map(str, row[part])) for part in ("products", "sections"))
         listing.add_row(plain(row["name"]), str(row["id"] or "not made"), products, sections, note)
     console().print(listing)
+    for row in answer["errands"]:
+        error = f": {line(row['error'])}" if row["error"] and row["state"] != "delivered" else ""
+        hint = "; `connections retry` tries again" if row["state"] == "dead" else ""
+        console().print(f"{row['count']} {row['kind']} {row['state']}{error}{hint}")
+
+
+def retry(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Give everything that test IO refused (marks, lookups) another chance."""
+    with daemon(config) as running:
+        answer = running.post("/api/errands/revive")
+    if as_json:
+        print_json(answer)
+    else:
+        typer.echo(f"{many(answer['revived'], 'errand')} to be done again.")
 
 
 def show(
@@ -247,3 +261,4 @@ app.command("create")(create)
 app.command("update")(update)
 app.command("delete")(delete)
 app.command("rotate")(rotate)
+app.command("retry")(retry)

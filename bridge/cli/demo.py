@@ -229,6 +229,7 @@ def where(stage: Stage, folder: Path, acts: Sequence[Act], *, stay: bool) -> lis
     }
     if stay:
         facts["look"] = f"cd {shlex.quote(str(folder))} && tracker-bridge exports   (or status, show ID, preview)"
+        facts["export"] = f"{stage.sandbox_url}   (more bugs, each with a button)"
         facts["try"] = _CURL.format(url=stage.export_url)
     if stay and not stage.url.endswith(":8080"):
         del facts["look"]  # the command line looks for the default's port

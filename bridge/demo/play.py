@@ -39,7 +39,7 @@ class Scene:
         """Return what is posted.
 
         Args:
-            files_url: Where the attachments are instead of at test IO.
+            files_url: Where the attachments are instead of at test IO: the sandbox's address.
             now: The present moment.
         """
         body = example(self.example).replace(FILES_HOST, files_url.encode())

@@ -1,4 +1,4 @@
-"""The stage of the demo: the real daemon on the embedded default, test IO's files, and who plays test IO."""
+"""The stage of the demo: the real daemon on the embedded default, and the sandbox that plays test IO."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import httpx
 
 from bridge.app import HOME, Bridge, Setup
 from bridge.config import default_config
-from bridge.demo.attachments import AttachmentServer
 from bridge.demo.play import Act, Scene, finished
 from bridge.plugins import Plugins
+from bridge.sandbox import Connection, Options, World, playing
 from bridge.web import serve
 
 LOOK = 0.05
@@ -34,14 +34,14 @@ class Stage:
 
     Attributes:
         url: The daemon's.
-        files_url: Where the attachments are.
+        sandbox_url: The sandbox's: attachments, and a page on which people can export bugs.
         export_url: Where test IO posts, secret included.
         token: The daemon's admin token.
         issues: Folder of the issues.
     """
 
     url: str
-    files_url: str
+    sandbox_url: str
     export_url: str
     token: str
     issues: Path
@@ -96,18 +96,17 @@ async def perform(
     Raises:
         BridgeError: The daemon cannot start.
     """
-    with AttachmentServer() as files:
-        async with _serving(bridge) as url:
-            stage = _stage(bridge, url, files.url)
-            audience.opened(stage)
-            acts = [Act(scene) for scene in scenes]
-            async with _Player(stage, audience) as player:
-                interrupted = _interruption()
-                playing = asyncio.ensure_future(_play(player, acts, pause, stay=stay))
-                await asyncio.wait([playing, interrupted], return_when=asyncio.FIRST_COMPLETED)
-                playing.cancel()
-                with suppress(asyncio.CancelledError):
-                    await playing
+    async with playing(Options(port=0)) as world, _serving(bridge) as url:
+        stage = _stage(bridge, url, world)
+        audience.opened(stage)
+        acts = [Act(scene) for scene in scenes]
+        async with _Player(stage, audience) as player:
+            interrupted = _interruption()
+            play = asyncio.ensure_future(_play(player, acts, pause, stay=stay))
+            await asyncio.wait([play, interrupted], return_when=asyncio.FIRST_COMPLETED)
+            play.cancel()
+            with suppress(asyncio.CancelledError):
+                await play
     return all(act.as_expected for act in acts)
 
 
@@ -151,7 +150,7 @@ class _Player:
         url = self.stage.export_url
         if act.scene.stranger:
             url = url.rpartition("/")[0] + "/not-the-secret-at-all"
-        body = act.scene.body(self.stage.files_url, datetime.now(UTC))
+        body = act.scene.body(self.stage.sandbox_url, datetime.now(UTC))
         answer = await self._sender.post(url, content=body, headers={"Content-Type": "application/json"})
         act.status, act.answer = answer.status_code, answer.json()
         self.audience.changed(self._acts)
@@ -215,14 +214,17 @@ async def _serving(bridge: Bridge) -> AsyncIterator[str]:
             await server
 
 
-def _stage(bridge: Bridge, url: str, files_url: str) -> Stage:
+def _stage(bridge: Bridge, url: str, world: World) -> Stage:
+    """Return where everything is, once test IO knows where to post."""
     config = bridge.setup.config
     name, connection = next(iter(config.connections.items()))
     assert config.server.admin_token is not None
+    export_url = f"{url}/export/{name}/{connection.secret.get_secret_value()}"
+    world.connections[1] = Connection(1, name, export_url)
     return Stage(
         url=url,
-        files_url=files_url,
-        export_url=f"{url}/export/{name}/{connection.secret.get_secret_value()}",
+        sandbox_url=world.url,
+        export_url=export_url,
         token=config.server.admin_token.get_secret_value(),
         issues=config.folder / "issues",
     )

@@ -5,7 +5,7 @@ documented is an option.
 """
 
 from bridge.sandbox.options import Options
-from bridge.sandbox.server import serve
-from bridge.sandbox.world import World, invent
+from bridge.sandbox.server import playing, serve
+from bridge.sandbox.world import Connection, World, invent
 
-__all__ = ["Options", "World", "invent", "serve"]
+__all__ = ["Connection", "Options", "World", "invent", "playing", "serve"]

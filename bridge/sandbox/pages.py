@@ -45,7 +45,7 @@ class Pages:
             Route("/bugs/{id:int}", self.bug),
             Route("/bugs/{id:int}/export", self.export, methods=["POST"]),
             Route("/auto-export", self.auto_export, methods=["POST"]),
-            Route("/files/{name}", self.file),
+            Route("/attachments/{name}", self.file),
         ]
 
     async def home(self, _request: Request) -> Response:
@@ -93,7 +93,7 @@ class Pages:
         found = FILES.get(PurePosixPath(request.path_params["name"]).suffix)
         if found is None:
             return Response(status_code=404)
-        content = (files("bridge.demo") / "files" / found[0]).read_bytes()
+        content = (files("bridge.sandbox") / "files" / found[0]).read_bytes()
         return Response(content, media_type=found[1])
 
     def _page(self, name: str, **values: Any) -> Response:

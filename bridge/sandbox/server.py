@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 from starlette.applications import Starlette
@@ -25,22 +26,22 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(options: Options, *, on_ready: Callable[[World], None], world: World | None = None) -> None:
-    """Serve a sandbox until cancelled.
+@asynccontextmanager
+async def playing(options: Options, world: World | None = None) -> AsyncIterator[World]:
+    """Serve a sandbox for as long as the context lasts; gives what there is, its address included.
 
     Args:
         options: How it is.
-        on_ready: Called with what there is, its address included, once it can be reached.
         world: What there is; invented where it is left out.
 
     Raises:
         BridgeError: The address cannot be listened on.
     """
     world = world or invent(options)
-    sender = Sender(world)
-    routes = [*CustomerApi(world, sender).routes(), *Pages(world, sender).routes()]
     listener = _listener(options)
     world.url = f"http://{options.host}:{listener.getsockname()[1]}"
+    sender = Sender(world)
+    routes = [*CustomerApi(world, sender).routes(), *Pages(world, sender).routes()]
     config = uvicorn.Config(
         Starlette(routes=routes),
         loop="none",
@@ -51,12 +52,27 @@ async def serve(options: Options, *, on_ready: Callable[[World], None], world: W
         timeout_graceful_shutdown=2,
     )
     server = _Server(config)
+    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
     try:
-        on_ready(world)
-        await server.serve(sockets=[listener])
+        yield world
     finally:
+        server.should_exit = True  # not cancelled: it would leave its socket behind in the event loop
+        await asyncio.gather(serving, return_exceptions=True)
         await sender.close()
         listener.close()
+
+
+async def serve(options: Options, *, on_ready: Callable[[World], None], world: World | None = None) -> None:
+    """Serve a sandbox until cancelled; arguments and errors as `playing`.
+
+    Args:
+        options: How it is.
+        on_ready: Called once it can be reached.
+        world: What there is.
+    """
+    async with playing(options, world) as played:
+        on_ready(played)
+        await asyncio.Event().wait()
 
 
 def _listener(options: Options) -> socket.socket:

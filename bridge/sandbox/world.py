@@ -166,8 +166,10 @@ class World:
         }
 
     def _files(self, bug: Bug) -> list[tuple[str, str]]:
-        files = [(f"{self.url}/files/{bug.id}-screenshot.png", "image/png")]
-        return [*files, (f"{self.url}/files/{bug.id}-console.log", "text/plain")] if bug.id % 3 == 0 else files
+        files = [(f"{self.url}/attachments/{bug.id}-screenshot.png", "image/png")]
+        return (
+            [*files, (f"{self.url}/attachments/{bug.id}-console.log", "text/plain")] if bug.id % 3 == 0 else files
+        )
 
     def _more(self, bug: Bug) -> dict[str, Json]:
         _, system, version, browser, category, vendor, device = bug.device

@@ -103,6 +103,11 @@ class Side:
         """There is an errand."""
         self._wake.set()
 
+    def resumed(self, tracker: str) -> None:
+        """A tracker works again."""
+        if tracker in self._lookers:
+            self._lookers[tracker].wake()
+
     def delivered(self, export_id: str) -> None:
         """An export has an issue more: perhaps it is to be marked as exported."""
         if self._marks:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from bridge.demo.play import SCENES
@@ -67,10 +69,15 @@ def test_it_serves_until_ctrl_c_and_the_line_to_try_works(tmp_path):
     command = text[text.index("curl ") : text.index("\n\n", text.index("curl "))]
     tried = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
     heard = demo.stdout.readline()
+    page = re.search(r"^export +(http\S+)", text, re.MULTILINE)
+    assert page is not None
+    httpx.post(f"{page[1]}/bugs/101/export", trust_env=False)
+    clicked = demo.stdout.readline()
     demo.send_signal(signal.SIGINT)
 
     assert json.loads(tried.stdout)["state"] == "accepted"
     assert "bug 7: My first bug" in heard
+    assert "bug 101: " in clicked
     assert demo.wait(20) == 0
     assert demo.stderr is not None
     assert demo.stderr.read() == ""

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from bridge.demo.attachments import AttachmentServer
 from bridge.demo.payloads import example, names
 from bridge.demo.play import SCENES, Act, Scene
 from bridge.payload import BUG_EXPORTED, PayloadError, event_of, parse, read_export
+from bridge.sandbox import Options, playing
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
@@ -45,14 +45,15 @@ def test_the_invalid_example_names_several_fields():
     assert len(refused.value.problems) == 5
 
 
-def test_attachments_come_from_this_machine_and_are_what_they_are_called():
-    with AttachmentServer() as server:
-        body = SCENES[0].body(server.url, NOW)
+@pytest.mark.anyio
+async def test_attachments_come_from_this_machine_and_are_what_they_are_called():
+    async with playing(Options(port=0)) as world, httpx.AsyncClient(trust_env=False) as client:
+        body = SCENES[0].body(world.url, NOW)
         for attachment in json.loads(body)["bug"]["attachments"]:
-            answer = httpx.get(attachment["url"], trust_env=False)
+            answer = await client.get(attachment["url"])
             assert answer.headers["content-type"] == attachment["type"]
             assert int(answer.headers["content-length"]) == len(answer.content) > 100
-        assert httpx.get(f"{server.url}/attachments/other.exe", trust_env=False).status_code == 404
+        assert (await client.get(f"{world.url}/attachments/other.exe")).status_code == 404
 
 
 def test_a_scene_that_happens_later_says_so():
