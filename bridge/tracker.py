@@ -11,9 +11,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from bridge.clock import Clock, SystemClock
 from bridge.lazy import lazily
@@ -37,6 +37,9 @@ else:
     httpx = lazily("httpx")
 
 
+_SHORTEST_SECRET = 16  # characters; it is all that keeps strangers from making us look
+
+
 class RetrySettings(BaseModel):
     """When a failed attempt is made again: exponential backoff with full jitter, then dead."""
 
@@ -50,6 +53,12 @@ class RetrySettings(BaseModel):
     circuit_for: Duration = Field(
         timedelta(seconds=60), description="how long an open circuit lets nothing through"
     )
+
+
+def _long_enough(value: Secret | None) -> Secret | None:
+    if value is not None and len(value.get_secret_value()) < _SHORTEST_SECRET:
+        raise ValueError(f"must have at least {_SHORTEST_SECRET} characters")
+    return value
 
 
 class TrackerSettings(BaseModel):
@@ -83,8 +92,8 @@ class TrackerSettings(BaseModel):
     rate: CallRate | None = Field(None, description="at most so many deliveries started, like 80/minute")
     timeout: Duration = Field(timedelta(seconds=30), description="longest wait for one answer")
     retry: RetrySettings = Field(default_factory=RetrySettings)
-    hook_secret: Secret | None = Field(
-        None, min_length=16, description="secret of /hooks/NAME/SECRET, where the tracker may tell of its issues"
+    hook_secret: Annotated[Secret | None, AfterValidator(_long_enough)] = Field(
+        None, description="secret of /hooks/NAME/SECRET, where the tracker may tell of its issues"
     )
 
 

@@ -23,7 +23,7 @@ ENRICH_PATIENCE = timedelta(minutes=10)
 """How long an export waits for what is fetched for it; then it goes on without."""
 ENRICH_ATTEMPTS = 3
 REFUSED_WAIT, LIMITED_WAIT = timedelta(minutes=5), timedelta(minutes=1)
-_LEASE = timedelta(minutes=5)
+_LEASE = timedelta(minutes=1)
 _AT_ONCE = 20
 _IDLE = 30.0  # seconds until another look, where nothing wakes us
 
