@@ -214,7 +214,7 @@ class Notion(HttpTracker[Settings]):
             return  # somebody removed the marker; there is no telling what is missing
         for group in groups(body[len(above) :]):
             if group:
-                after = {"type": "after_block", "after_block": {"id": above[-1]}}
+                after = {"type": "after_block", "after_block": {"id": above[-1]}} if above else {"type": "start"}
                 above += await self._add(issue, group, after)
 
     async def find(self, marker: Marker) -> Issue | None:

@@ -29,7 +29,7 @@ from bridge_plugins.notion import Notion, groups, values
 from tests.trackers.fake_notion import ALICE, ARCHIVE, BUGS, DATABASE, NOT_FOUND, TOKEN, NotionServer, error
 
 SPOOLED = "https://files.test.io/attachments/abc.png"
-LONG = sample_bug(description="\n\n".join(f"line {number}" for number in range(150)))
+LONG = sample_bug(description="\n\n".join(f"line {number}" for number in range(105)))
 INVALID = error(400, "validation_error", "body failed validation: body.properties.X should be defined")
 
 
