@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import random
 from datetime import datetime
+from functools import lru_cache
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: nothing that is misread
 
 
 def new_id(now: datetime) -> str:
     """Return a new id of 16 characters: ten for the millisecond, six (30 bits) by chance."""
-    number = (int(now.timestamp() * 1000) << 30) | random.getrandbits(30)
-    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(75, -1, -5))
+    return _of_millisecond(int(now.timestamp() * 1000)) + _letters(random.getrandbits(30), 6)
+
+
+@lru_cache(maxsize=1)
+def _of_millisecond(number: int) -> str:
+    """Return the first part: under load many ids share it."""
+    return _letters(number, 10)
+
+
+def _letters(number: int, count: int) -> str:
+    return "".join([_ALPHABET[(number >> shift) & 31] for shift in range(5 * (count - 1), -1, -5)])

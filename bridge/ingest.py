@@ -9,6 +9,8 @@ import hmac
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
 
 import structlog
 
@@ -63,21 +65,26 @@ class Ingest:
         accepted: Callable[[Export, Receipt], None] = lambda _export, _receipt: None,
         errands: Callable[[], None] = lambda: None,
     ) -> None:
-        self._config, self._router = config, router
         self._store, self._clock = store, clock
         self._accepted, self._errands = accepted, errands
-        self._log = structlog.get_logger("bridge.ingest")
+        self.replace(config, router)
+
+    @cached_property
+    def _log(self) -> Any:
+        """The logger, bound once: binding it anew for each export costs more than routing it."""
+        return structlog.get_logger("bridge.ingest").bind()
 
     def replace(self, config: Config, router: Router) -> None:
         """Take over another configuration for every export from now on."""
         self._config, self._router = config, router
+        self._secrets = {name: _secrets_of(settings) for name, settings in config.connections.items()}
 
     def authenticate(self, connection: str, secrets: Iterable[str]) -> bool:
         """Whether one of `secrets` is the connection's. Takes as long for a connection that does not exist."""
-        settings = self._config.connections.get(connection)
-        valid = [known for known in _secrets_of(settings) if known] or [b"\0"]
+        valid = self._secrets.get(connection)
         given = [secret.encode() for secret in secrets]
-        return any([hmac.compare_digest(known, one) for known in valid for one in given]) and settings is not None  # noqa: C419 - all are compared, so that time tells nothing
+        fits = [hmac.compare_digest(known, one) for known in valid or [b"\0"] for one in given]
+        return any(fits) and bool(valid)  # all were compared, so that time tells nothing
 
     def is_signed(self, connection: str, headers: Mapping[str, str], body: bytes) -> bool:
         """Whether a request carries a valid Standard Webhooks signature of the connection.
@@ -253,9 +260,10 @@ def _identity(connection: str, state: ExportState, body: bytes) -> str:
     return f"{connection}/{state.value}/{hashlib.sha256(body).hexdigest()}"
 
 
-def _secrets_of(settings: ConnectionSettings | None) -> list[bytes]:
-    values: list[Secret | None] = [settings.secret, settings.previous_secret] if settings else []
-    return [value.get_secret_value().encode() for value in values if value is not None]
+def _secrets_of(settings: ConnectionSettings) -> list[bytes]:
+    values: list[Secret | None] = [settings.secret, settings.previous_secret]
+    texts = [value.get_secret_value() for value in values if value is not None]
+    return [text.encode() for text in texts if text]
 
 
 def _decoded(value: str) -> bytes:

@@ -70,7 +70,7 @@ class _Reader:
     def text(self, parent: Mapping[str, Json], name: str, path: str) -> str:
         value = parent.get(name)
         if isinstance(value, str):
-            return clean(value).strip()
+            return (value if value.isprintable() else clean(value)).strip()
         if value is None:
             return ""
         if isinstance(value, dict | list):
@@ -129,11 +129,13 @@ class _Reader:
         if not isinstance(value, list):
             self.wrong(path, "must be a list of texts, or one text")
             return ()
+        texts = []
         for index, step in enumerate(value):
             if isinstance(step, dict | list):
                 self.wrong(f"{path}/{index}", "must be a text")
-        texts = (clean(str(step)).strip("\n").rstrip() for step in value if isinstance(step, str | int | float))
-        return tuple(text for text in texts if text.strip())
+            elif step is not None:
+                texts.append(clean(str(step)).strip("\n").rstrip())
+        return tuple([text for text in texts if text and not text.isspace()])
 
     def attachments(self, parent: Mapping[str, Json]) -> tuple[Attachment, ...]:
         value, path = parent.get("attachments"), "/bug/attachments"

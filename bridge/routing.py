@@ -49,7 +49,10 @@ class Router:
 
     def __init__(self, config: Config, also: Callable[[Export], Sequence[str]] = lambda _: ()) -> None:
         self._trackers = config.trackers
-        self._routes = [(route, _tests(route.when)) for route in config.routes]
+        self._routes = [
+            (route, _tests(route.when), [_destination(route, tracker) for tracker in route.trackers])
+            for route in config.routes
+        ]
         self._also = also
 
     def destinations(self, export: Export) -> tuple[Destination, ...]:
@@ -59,16 +62,16 @@ class Router:
         `otherwise` count only where no other matched.
         """
         mine = [
-            route
-            for route, tests in self._routes
+            (route.otherwise, destinations)
+            for route, tests, destinations in self._routes
             if (not route.connections or export.connection in route.connections)
-            and all(word_of(export.bug) in wanted for word_of, wanted in tests)
+            and all([word_of(export.bug) in wanted for word_of, wanted in tests])  # noqa: C419 - quicker than a generator
         ]
-        matching = [route for route in mine if not route.otherwise] or mine
+        matching = [each for each in mine if not each[0]] or mine
         found: dict[str, Destination] = {}
-        for route in matching:
-            for tracker in route.trackers:
-                found.setdefault(tracker, _destination(route, tracker))
+        for _, destinations in matching:
+            for destination in destinations:
+                found.setdefault(destination.tracker, destination)
         for tracker in self._also(export):
             if tracker in self._trackers:
                 found.setdefault(tracker, Destination(tracker=tracker, route="plugin"))
