@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic_core import from_json
+
 from bridge.errors import BridgeError, Problem
 from bridge.model import Attachment, Bug, Device, Export, Json, Kind, Level, Reporter
 
@@ -163,9 +165,9 @@ def parse(body: bytes) -> Json:
         NotJson: It is none, or nested deeper than anybody writes by hand.
     """
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise NotJson(f"the body is no JSON: {error}") from None
+        document = from_json(body)  # more than twice as quick as json, which takes in and explains more
+    except ValueError:
+        document = _parse_liberally(body)
     if body.count(b"{") + body.count(b"[") <= _DEEPEST:  # it cannot be nested deeper than that
         return document
     level = [document]
@@ -174,6 +176,14 @@ def parse(body: bytes) -> Json:
         if not level:
             return document
     raise NotJson(f"the body is no JSON: it is nested deeper than {_DEEPEST} levels")
+
+
+def _parse_liberally(body: bytes) -> Json:
+    """Return the JSON of a body in any encoding, lone surrogates and all."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise NotJson(f"the body is no JSON: {error}") from None
 
 
 def event_of(document: Json) -> str:

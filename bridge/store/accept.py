@@ -6,14 +6,27 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
+from functools import lru_cache
 from importlib import import_module
+from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from bridge.errors import Problem
 from bridge.store.records import ExportState, NewExport, Receipt, State
 from bridge.store.schema import deliveries, exports
+
+Row = tuple[Any, ...]
+
+_EXPORT = (
+    "id", "connection", "state", "event", "bug_id", "title", "exported_at", "received_at", "identity", "body",
+    "problems",
+)  # fmt: skip
+_DELIVERY = (
+    "export_id", "tracker", "bug_id", "route", "on_reexport", "update_fields", "marker_suffix", "state", "next_at",
+    "created_at", "changed_at",
+)  # fmt: skip
 
 
 def insert_for(dialect: str, table: Any) -> Any:
@@ -33,11 +46,11 @@ def accept(connection: Connection, items: Sequence[NewExport]) -> list[Receipt]:
     """Write exports and their deliveries; one that was here before is answered with the first one's id."""
     ids = [item.id for item in items]
     written = set(ids)
-    if _insert_many(connection, exports, [_export_row(item) for item in items], once="identity") != len(items):
+    rows = [_export_row(item) for item in items]
+    if _insert_many(connection, "exports", _EXPORT, rows, once="identity") != len(items):
         written = set(connection.scalars(select(exports.c.id).where(exports.c.id.in_(ids))))
-    _insert_many(
-        connection, deliveries, [row for item in items if item.id in written for row in _delivery_rows(item)]
-    )
+    rows = [row for item in items if item.id in written for row in _delivery_rows(item)]
+    _insert_many(connection, "deliveries", _DELIVERY, rows)
     if len(written) == len(items):
         return [_receipt(item) for item in items]
     known = _known(connection, [item.identity for item in items if item.id not in written])
@@ -66,9 +79,12 @@ def _take_again(connection: Connection, item: NewExport) -> Receipt:
             problems=(problem,),
             destinations=(),
         )
-    connection.execute(update(exports).where(exports.c.id == item.id).values(_export_row(item)))
+    connection.execute(
+        update(exports).where(exports.c.id == item.id).values(dict(zip(_EXPORT, _export_row(item), strict=True)))
+    )
     if item.destinations:
-        connection.execute(insert(deliveries), _delivery_rows(item))
+        rows = [dict(zip(_DELIVERY, row, strict=True)) for row in _delivery_rows(item)]
+        connection.execute(insert(deliveries), rows)
     return Receipt(item.id, tuple(to.tracker for to in item.destinations), item.state)
 
 
@@ -86,7 +102,9 @@ def _known(connection: Connection, identities: list[str]) -> dict[str, Receipt]:
     return {row.identity: Receipt(row.id, tuple(trackers.get(row.id, ())), ExportState(row.state)) for row in rows}
 
 
-def _insert_many(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], *, once: str = "") -> int:
+def _insert_many(
+    connection: Connection, table: str, columns: tuple[str, ...], rows: Sequence[Row], *, once: str = ""
+) -> int:
     """Write rows in one statement, and return how many were written.
 
     One statement for many rows lets go of the interpreter once, not for each row: with `executemany`, or with rows
@@ -95,55 +113,62 @@ def _insert_many(connection: Connection, table: Table, rows: Sequence[dict[str, 
     Args:
         connection: In its transaction.
         table: Where to.
-        rows: All with the same columns.
+        columns: What a row consists of.
+        rows: The values.
         once: A unique column; a row whose value is there already is left out.
     """
     if not rows:
         return 0
     mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-    row = f"({', '.join([mark] * len(rows[0]))})"
-    statement = f"INSERT INTO {table.name} ({', '.join(rows[0])}) VALUES {', '.join([row] * len(rows))}"  # noqa: S608 - our own names
-    statement += f" ON CONFLICT ({once}) DO NOTHING" if once else ""
-    values = tuple(value for each in rows for value in each.values())
-    return connection.exec_driver_sql(statement, values).rowcount
+    statement = _insert_statement(table, columns, len(rows), once, mark)
+    return connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows))).rowcount
+
+
+@lru_cache(maxsize=256)
+def _insert_statement(table: str, columns: tuple[str, ...], count: int, once: str, mark: str) -> str:
+    row = f"({', '.join([mark] * len(columns))})"
+    statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * count)}"  # noqa: S608 - our own names
+    return f"{statement} ON CONFLICT ({once}) DO NOTHING" if once else statement
 
 
 def _receipt(item: NewExport) -> Receipt:
     return Receipt(item.id, tuple(to.tracker for to in item.destinations), item.state)
 
 
-def _export_row(item: NewExport) -> dict[str, Any]:
-    return {
-        "id": item.id,
-        "connection": item.connection,
-        "state": item.state.value,
-        "event": item.event,
-        "bug_id": item.bug_id,
-        "title": item.title,
-        "exported_at": seconds(item.exported_at),
-        "received_at": seconds(item.received_at),
-        "identity": item.identity,
-        "body": item.body,
-        "problems": json.dumps([asdict(problem) for problem in item.problems]) if item.problems else "[]",
-    }
+def _export_row(item: NewExport) -> Row:
+    """Return the values of `_EXPORT`."""
+    return (
+        item.id,
+        item.connection,
+        item.state.value,
+        item.event,
+        item.bug_id,
+        item.title,
+        seconds(item.exported_at),
+        seconds(item.received_at),
+        item.identity,
+        item.body,
+        json.dumps([asdict(problem) for problem in item.problems]) if item.problems else "[]",
+    )
 
 
-def _delivery_rows(item: NewExport) -> list[dict[str, Any]]:
+def _delivery_rows(item: NewExport) -> list[Row]:
+    """Return the values of `_DELIVERY` for each destination."""
     moment = seconds(item.received_at)
     return [
-        {
-            "export_id": item.id,
-            "tracker": to.tracker,
-            "bug_id": item.bug_id,
-            "route": to.route,
-            "on_reexport": to.on_reexport,
-            "update_fields": ",".join(to.update_fields),
+        (
+            item.id,
+            to.tracker,
+            item.bug_id,
+            to.route,
+            to.on_reexport,
+            ",".join(to.update_fields),
             # where each export makes an issue of its own, each needs a marker of its own
-            "marker_suffix": item.id if to.on_reexport == "new" else "",
-            "state": State.PENDING.value,
-            "next_at": moment,
-            "created_at": moment,
-            "changed_at": moment,
-        }
+            item.id if to.on_reexport == "new" else "",
+            State.PENDING.value,
+            moment,
+            moment,
+            moment,
+        )
         for to in item.destinations
     ]

@@ -37,7 +37,7 @@ class Followup(enum.StrEnum):
     ATTACH = "attach"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: one is made for each export, and that takes four times as long
 class NewExport:
     """An export to write down, with its deliveries."""
 
@@ -55,7 +55,7 @@ class NewExport:
     destinations: tuple[Destination, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, see NewExport
 class Receipt:
     """What is answered to the sender: written in the store before it is.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from starlette.responses import JSONResponse, Response
+from pydantic_core import to_json
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from bridge.app import Bridge
@@ -54,32 +55,31 @@ class ExportEndpoint:
         elif not connection or "/" in secret:
             response = ProblemResponse(404)
         else:
-            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
             try:
-                response = await self._answer(connection, secret, headers, receive)
+                response = await self._answer(connection, secret, dict(scope["headers"]), receive)
             except Disconnected:
                 return
         await response(scope, receive, send)
 
     async def _answer(
-        self, connection: str, secret: str, headers: Mapping[str, str], receive: Receive
+        self, connection: str, secret: str, headers: Mapping[bytes, bytes], receive: Receive
     ) -> Response:
         """Authenticate, then read within bounds, then judge and write down."""
         ingest = self._bridge.ingest
         secrets = [secret] if secret else []
-        if "authorization" in headers:
-            secrets += bearer(headers["authorization"])
+        if b"authorization" in headers:
+            secrets += bearer(headers[b"authorization"].decode("latin-1"))
         known = ingest.authenticate(connection, secrets)
-        if not known and "webhook-signature" not in headers:
+        if not known and b"webhook-signature" not in headers:
             return _unknown()
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 body = await self._read(headers, receive)
         except (TooLarge, TimeoutError) as error:
             return self._not_read(error) if known else _unknown()
-        if not known and not ingest.is_signed(connection, headers, body):
+        if not known and not ingest.is_signed(connection, _as_text(headers), body):
             return _unknown()
-        return await self._accept(connection, body, headers.get("content-type", ""))
+        return await self._accept(connection, body, headers.get(b"content-type", b"").decode("latin-1"))
 
     def _not_read(self, error: Exception) -> Response:
         close = {"Connection": "close"}  # the rest of the body, should it still come, is nobody's
@@ -109,10 +109,10 @@ class ExportEndpoint:
                 503, "the export could not be written down; send it again", headers={"Retry-After": RETRY_AFTER}
             )
 
-    async def _read(self, headers: Mapping[str, str], receive: Receive) -> bytes:
+    async def _read(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         limit = self._bridge.setup.config.server.max_body
-        declared = headers.get("content-length", "")
-        if declared.isascii() and declared.isdigit() and int(declared) > limit:
+        declared = headers.get(b"content-length", b"")
+        if declared.isdigit() and int(declared) > limit:
             raise TooLarge
         parts, size, more = [], 0, True
         while more:
@@ -133,7 +133,13 @@ def _unknown() -> Response:
     return ProblemResponse(404, "there is no such connection, or the secret is wrong")
 
 
+def _as_text(headers: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
+
+
 def _is_json(content_type: str) -> bool:
+    if content_type == "application/json":
+        return True
     kind = content_type.partition(";")[0].strip().lower()
     return kind in {"", "application/json", "text/json"} or kind.endswith("+json")
 
@@ -145,4 +151,4 @@ def _accepted(receipt: Receipt) -> Response:
         "deliveries": list(receipt.trackers),
         "duplicate": receipt.duplicate,
     }
-    return JSONResponse(answer, 202)
+    return Response(to_json(answer), 202, media_type="application/json")
