@@ -81,8 +81,17 @@ def is_secret(field: FieldInfo) -> bool:
     return Secret in (field.annotation, *get_args(field.annotation))
 
 
+def needs_account(model: type[BaseModel]) -> bool:
+    """Whether a tracker type has to be told anything; the one that needs nothing is what Enter means."""
+    return any(field.is_required() or is_secret(field) for field in own_settings(model).values())
+
+
 def _ask_type(asker: Asker, plugins: Plugins) -> str:
-    usable = {name: kind for name, kind in sorted(plugins.types.items()) if not plugins.why_missing(name)}
+    usable = {
+        name: plugins.types[name]
+        for name in sorted(plugins.types, key=lambda one: (needs_account(plugins.types[one].settings_type), one))
+        if not plugins.why_missing(name)
+    }
     for name in sorted(set(plugins.types) - set(usable)):
         asker.show(Text(f"(not offered: {plugins.why_missing(name)})", "dim"))
     options = [(name, kind.label) for name, kind in usable.items()]

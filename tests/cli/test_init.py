@@ -20,7 +20,10 @@ from tests.cli.conftest import PICKY
 
 
 class Scripted:
-    """Answers questions by the words they begin with; one answer after the other, then what Enter means."""
+    """Answers questions by the words they begin with; one answer after the other, then what Enter means.
+
+    What each choice offered is in `offered`.
+    """
 
     def __init__(self, **answers: Sequence[str] | str) -> None:
         self._answers = {
@@ -28,6 +31,7 @@ class Scripted:
             for start, given in answers.items()
         }
         self.asked: list[str] = []
+        self.offered: list[list[str]] = []
         self.shown = ""
 
     def text(self, question: str, default: str = "", *, hidden: bool = False, required: bool = False) -> str:
@@ -40,6 +44,7 @@ class Scripted:
 
     def choice(self, question: str, options: Sequence[tuple[str, str]], default: str) -> str:
         answer = self.text(question, default)
+        self.offered.append([word for word, _ in options])
         assert answer in dict(options)
         return answer
 
@@ -74,6 +79,16 @@ def test_enter_everywhere_writes_what_works(new, plugins):
     assert config.server.admin_token is not None
     assert config.warnings == ()
     assert "config.toml is written." in asker.shown
+
+
+def test_the_type_that_needs_no_account_is_offered_first(new, plugins):
+    asker = Scripted()
+
+    dialogue(asker, new, plugins)
+
+    first, *others = asker.offered[0]
+    assert first == "files"
+    assert others == sorted(others)
 
 
 def test_made_secrets_are_in_files_of_their_owner_and_shown_nowhere(new, plugins):
