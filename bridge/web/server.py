@@ -30,7 +30,15 @@ class PortInUse(BridgeError):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server without its signal handlers: the bridge has its own."""
+    """uvicorn's server without its signal handlers: the bridge has its own. Cancelled, it closes its port."""
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().serve(sockets)
+        except asyncio.CancelledError:
+            if self.started:  # else the port stays in the event loop, and the next socket gets its number
+                await self.shutdown(sockets)
+            raise
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -221,6 +221,21 @@ class TestTheDaemon:
         with pytest.raises(StoreError, match="closed"):
             await bridge.store.probe()
 
+    async def test_after_a_cancelled_daemon_another_in_the_same_loop_answers(self, another):
+        for _ in range(2):
+            ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            serving = asyncio.create_task(serve(another(), on_ready=ready.set_result, install_signals=False))
+            async with asyncio.timeout(5):
+                url = await ready
+                async with httpx.AsyncClient(trust_env=False) as client:
+                    assert (await client.get(f"{url}/healthz")).status_code == 200
+            serving.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await serving
+
+            with pytest.raises(httpx.ConnectError):
+                httpx.get(f"{url}/healthz", trust_env=False, timeout=1)
+
     async def test_a_hangup_reloads_and_a_broken_file_changes_nothing(self, another, file, plugins, monkeypatch):
         bridge = another()
         ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
