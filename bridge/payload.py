@@ -47,6 +47,9 @@ _KNOWN = frozenset({
     "priority", "status", "attachments", "device", "reporter", "test_cycle_id", "product_id",
 })  # fmt: skip
 
+_OTHER_FORM = ("environment", "tester", "test_cycle")
+"""Parts of a bug in the other form of the guide."""
+
 
 class NotJson(BridgeError):
     """The body is no JSON at all."""
@@ -154,7 +157,8 @@ class _Reader:
                 continue
             url = self.text(entry, "url", f"{path}/{index}").strip()
             if url:
-                found.append(Attachment(url=url, type=self.text(entry, "type", f"{path}/{index}")))
+                kind = self.text(entry, "type", f"{path}/{index}")
+                found.append(Attachment(url=url, type=kind if "/" in kind else ""))  # "screenshot" is no MIME type
         return tuple(found)
 
 
@@ -195,6 +199,8 @@ def event_of(document: Json) -> str:
     if not isinstance(document, dict):
         raise PayloadError([Problem("", "must be an object")])
     event = document.get("event")
+    if event in (None, "") and isinstance(document.get("bug"), dict):
+        return BUG_EXPORTED  # one form of the guide names no event, and this is the only one there is
     if not isinstance(event, str) or not event.strip():
         raise PayloadError([Problem("/event", "is required, and must be a text")])
     return clean(event).strip()
@@ -218,7 +224,7 @@ def read_export(document: Json, *, id: str, connection: str, received_at: dateti
     if not isinstance(bug, dict):
         reader.wrong("/bug", "is required, and must be an object")
         raise PayloadError(reader.problems)
-    read = _bug(bug, reader)
+    read = _bug(_in_one_form(bug, document.get("product")), reader)
     if reader.problems or read is None:
         raise PayloadError(reader.problems)
     extra = {name: value for name, value in document.items() if name not in {"event", "exported_at", "bug"}}
@@ -286,6 +292,26 @@ def clean(text: str) -> str:
 
 def _items(value: Json) -> Iterable[Json]:
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _in_one_form(bug: Mapping[str, Json], product: Json) -> Mapping[str, Json]:
+    """Return a bug with the names that are read here.
+
+    The guide has shown the export in another form too: `environment`, `tester` and `test_cycle` in the bug, and
+    `product` beside it. They stay where they are as well, for templates.
+    """
+    if not isinstance(product, dict) and not any(name in bug for name in _OTHER_FORM):
+        return bug
+    environment, tester, cycle = (bug[name] if isinstance(bug.get(name), dict) else {} for name in _OTHER_FORM)
+    product = product if isinstance(product, dict) else {}
+    meant = {
+        "device": {"device_type": environment.get("device"), **environment},
+        "reporter": tester,
+        "test_cycle_id": cycle.get("id"),
+        "product_id": product.get("id"),
+        "product": product,
+    }
+    return {**bug, **{name: value for name, value in meant.items() if value and not bug.get(name)}}
 
 
 def _bug(bug: Mapping[str, Json], reader: _Reader) -> Bug | None:

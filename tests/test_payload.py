@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given, settings
@@ -108,6 +108,53 @@ class TestTheExamples:
             "/bug/attachments",
             "/bug/device",
         }
+
+
+class TestTheOtherFormOfTheGuide:
+    """No event, no moment, the product beside the bug, and other names for some of its parts."""
+
+    DOCUMENT: ClassVar[dict[str, Any]] = {
+        "bug": {
+            "id": 7,
+            "title": "Nothing happens",
+            "severity": "high",
+            "environment": {"device": "Pixel 9", "os": "Android 16", "browser": "Firefox", "app_version": "3.1"},
+            "attachments": [{"type": "screenshot", "url": "https://files.example/a.png"}],
+            "tester": {"name": "Ann", "country": "Peru"},
+            "test_cycle": {"id": 789, "name": "Sprint"},
+        },
+        "product": {"id": 123, "name": "Shop"},
+    }
+
+    @pytest.mark.parametrize("event", [{}, {"event": None}, {"event": ""}])
+    def test_a_bug_without_an_event_was_exported(self, event):
+        export = read(event | {"bug": LEAST})
+
+        assert (export.event, export.exported_at, export.bug.id) == ("bug.exported", None, 7)
+
+    def test_its_parts_are_found_under_their_other_names(self):
+        bug = read(self.DOCUMENT).bug
+
+        assert (bug.product_id, bug.test_cycle_id, bug.reporter) == (123, 789, Reporter(name="Ann"))
+        assert bug.device == Device(device_type="Pixel 9", os="Android 16", browser="Firefox")
+        assert bug.extra["product"] == {"id": 123, "name": "Shop"}
+        assert bug.extra["environment"]["app_version"] == "3.1"
+
+    def test_a_sort_of_attachment_is_no_mime_type(self):
+        assert read(self.DOCUMENT).bug.attachments == (Attachment(url="https://files.example/a.png", type=""),)
+
+    def test_what_the_documented_names_say_goes_first(self):
+        names = {"device": {"os": "ios"}, "reporter": "Bo", "test_cycle_id": 1, "product_id": 2}
+        bug = read(self.DOCUMENT | {"bug": self.DOCUMENT["bug"] | names}).bug
+
+        assert (bug.product_id, bug.test_cycle_id, bug.reporter) == (2, 1, Reporter(name="Bo"))
+        assert bug.device == Device(os="ios")
+
+    @pytest.mark.parametrize("odd", [None, 5, "text", [1], {}])
+    def test_other_things_under_those_names_do_no_harm(self, odd):
+        parts = dict.fromkeys(("environment", "tester", "test_cycle"), odd)
+
+        assert read({"bug": LEAST | parts, "product": odd}).bug == Bug(id=7, title="Crash", extra=parts)
 
 
 class TestLooseForms:
@@ -250,9 +297,14 @@ class TestWhatCannotBeUnderstood:
     def test_the_document_must_be_an_object(self, document):
         assert problems_of(document) == {"": "must be an object"}
 
-    @pytest.mark.parametrize("event", [None, "", " ", 5, ["bug.exported"]])
-    def test_an_event_is_required(self, event):
+    @pytest.mark.parametrize("event", [" ", 5, False, ["bug.exported"]])
+    def test_an_event_is_a_text(self, event):
         assert problems_of({"event": event, "bug": LEAST}) == {"/event": "is required, and must be a text"}
+
+    @pytest.mark.parametrize("bug", [{}, {"bug": None}, {"bug": "Crash"}, {"bug": [LEAST]}])
+    @pytest.mark.parametrize("event", [{}, {"event": None}, {"event": ""}])
+    def test_without_an_event_there_must_be_a_bug(self, event, bug):
+        assert problems_of(event | bug) == {"/event": "is required, and must be a text"}
 
     @pytest.mark.parametrize("bug", [None, [], "bug", 5])
     def test_a_bug_is_required(self, bug):
