@@ -69,6 +69,8 @@ class ExportEndpoint:
         secrets = [secret] if secret else []
         if b"authorization" in headers:
             secrets += bearer(headers[b"authorization"].decode("latin-1"))
+        if b"x-api-key" in headers:
+            secrets.append(headers[b"x-api-key"].decode("latin-1").strip())
         known = ingest.authenticate(connection, secrets)
         if not known and b"webhook-signature" not in headers:
             return _unknown()

@@ -95,11 +95,16 @@ class TestAccepted:
 
 class TestWhoMay:
     @pytest.mark.parametrize(
-        "authorization",
-        [f"Bearer {SECRET}", f"Token {SECRET}", "Basic " + base64.b64encode(f"x:{SECRET}".encode()).decode()],
+        "headers",
+        [
+            {"Authorization": f"Bearer {SECRET}"},
+            {"Authorization": f"Token {SECRET}"},
+            {"Authorization": "Basic " + base64.b64encode(f"x:{SECRET}".encode()).decode()},
+            {"X-Api-Key": SECRET},
+        ],
     )
-    async def test_the_secret_may_come_in_the_header_instead(self, world, authorization):
-        answer = await world.client.post("/export/shop", json=payload(), headers={"Authorization": authorization})
+    async def test_the_secret_may_come_in_a_header_instead(self, world, headers):
+        answer = await world.client.post("/export/shop", json=payload(), headers=headers)
 
         assert answer.status_code == 202
 
@@ -134,6 +139,7 @@ class TestNobodyLearnsWhichConnectionsExist:
         {"content": b"<x/>", "headers": {"Content-Type": "text/xml"}},
         {"content": b"x" * 100_000},
         {"json": payload(), "headers": {"Authorization": "Bearer wrong"}},
+        {"json": payload(), "headers": {"X-Api-Key": "wrong"}},
         {"content": b"x" * 100_000, "headers": {"webhook-signature": "v1,xyz"}},
         {"content": b"x", "headers": {"webhook-signature": "v1,xyz"}},
         {"json": payload(), "headers": signed(b"something else", 1767603600)},
