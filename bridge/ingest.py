@@ -108,20 +108,23 @@ class Ingest:
         )
         return fits and secret is not None
 
-    async def accept(self, connection: str, body: bytes, *, pulled: bool = False) -> Receipt:
+    async def accept(
+        self, connection: str, body: bytes, *, pulled: bool = False, told_before: datetime | None = None
+    ) -> Receipt:
         """Write an authenticated request down and return what was made of it.
 
         Args:
             connection: The connection it came in by.
             body: Its body.
             pulled: Whether test IO was asked for it, instead of posting it.
+            told_before: Its bug may be known where test IO was told before then that it is exported.
 
         Raises:
             Unusable: It cannot be used; its body is kept.
             StoreError: It could not be written down.
         """
         export, new = self._judge(connection, body, new_id(self._clock.now()), self._clock.now())
-        receipt = await self._write(new, pulled=pulled)
+        receipt = await self._write(new, pulled=pulled, told_before=told_before)
         self._tell(new, receipt)
         if export is not None and receipt.trackers and not receipt.duplicate:
             self._accepted(export, receipt)
@@ -129,7 +132,7 @@ class Ingest:
             raise Unusable(new.problems, export_id=receipt.export, is_json=bool(new.event) or _is_json(body))
         return receipt
 
-    async def _write(self, new: NewExport, *, pulled: bool) -> Receipt:
+    async def _write(self, new: NewExport, *, pulled: bool, told_before: datetime | None) -> Receipt:
         """Write an export down, with what is to be done for it at test IO where there is anything."""
         settings = self._config.connections.get(new.connection)
         if new.bug_id is None or settings is None or not self._config.asks_test_io(settings):
@@ -141,7 +144,8 @@ class Ingest:
             new = replace(new, state=ExportState.UNROUTED, destinations=(), problems=(note,))
         if settings.mark_exported:
             errands.append(testio.Errand.EXPORTED)
-        receipt = await self._store.write(testio.take_in, testio.Intake(new, tuple(errands), pulled))
+        told = told_before.timestamp() if told_before else None
+        receipt = await self._store.write(testio.take_in, testio.Intake(new, tuple(errands), pulled, told))
         if errands:
             self._errands()
         return receipt

@@ -71,7 +71,7 @@ def backfill(
     statuses = ["export_requested", "exported", *(["not_exported"] if everything else [])]
     with daemon(config) as running:
         plan = running.post("/api/reconcile", _wish(since, product, statuses) | {"dry_run": True}, patient=True)
-        missing = plan["missing"]
+        missing = plan["missing"] = [each for each in plan["missing"] if not each["again"]]
         if dry_run:
             print_json(plan) if as_json else _say("missing", missing)
             return

@@ -20,6 +20,8 @@ from bridge.store.schema import connections, deliveries, errands, exports, issue
 _SEEN = (ExportState.ACCEPTED.value, ExportState.UNROUTED.value)
 _MANY = 500
 """Values in one condition: databases limit them."""
+_LATEST = 3600.0
+"""Seconds after which a webhook that does not say when it was asked for is no late one of what was pulled."""
 
 
 class Errand(enum.StrEnum):
@@ -43,11 +45,14 @@ class Intake:
         export: The export.
         errands: What is to be done for it at test IO.
         pulled: Whether it was asked for: then it is taken in only where its bug was never seen.
+        told_before: A moment in seconds, for an export that was asked for again: it is taken in also where test IO
+            was told before then that the last one of its bug is exported.
     """
 
     export: NewExport
     errands: tuple[Errand, ...] = ()
     pulled: bool = False
+    told_before: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +153,8 @@ def _pulled_before(connection: Connection, posted: Sequence[Intake]) -> dict[str
     for item in posted:
         row = known.get(item.export.bug_id)
         moment = accept.seconds(item.export.exported_at)
-        if row is not None and (moment is None or moment <= row.taken_at):
+        late = item.export.received_at.timestamp() - _LATEST if moment is None else moment
+        if row is not None and late <= row.taken_at:
             found[item.export.id] = _receipt_of(connection, row.export_id)
     return found
 
@@ -156,7 +162,7 @@ def _pulled_before(connection: Connection, posted: Sequence[Intake]) -> dict[str
 def _pull(connection: Connection, item: Intake) -> Receipt:
     bug = select(exports.c.id).where(exports.c.bug_id == item.export.bug_id, exports.c.state.in_(_SEEN)).limit(1)
     known = connection.scalar(bug)
-    if known is not None:
+    if known is not None and not _asked_again(connection, item):
         return _receipt_of(connection, known)
     (receipt,) = accept.accept(connection, [item.export])
     if not receipt.duplicate and receipt.state in {ExportState.ACCEPTED, ExportState.UNROUTED}:
@@ -164,6 +170,11 @@ def _pull(connection: Connection, item: Intake) -> Receipt:
         connection.execute(delete(pulled).where(pulled.c.bug_id == item.export.bug_id))
         connection.execute(insert(pulled).values(bug_id=item.export.bug_id, **taken))
     return receipt
+
+
+def _asked_again(connection: Connection, item: Intake) -> bool:
+    bug = item.export.bug_id
+    return bug is not None and item.told_before is not None and bool(told_of(connection, [bug], item.told_before))
 
 
 def _receipt_of(connection: Connection, export_id: str) -> Receipt:
@@ -205,6 +216,31 @@ def seen_bugs(connection: Connection, bug_ids: Collection[int]) -> set[int]:
         query = select(exports.c.bug_id).where(exports.c.bug_id.in_(part), exports.c.state.in_(_SEEN))
         found |= set(connection.scalars(query))
     return found
+
+
+def told_of(connection: Connection, bug_ids: Collection[int], before: float) -> set[int]:
+    """Return those of the bugs of whose last export test IO was told before a moment that it is exported.
+
+    Args:
+        connection: The connection.
+        bug_ids: Which bugs.
+        before: The moment, in seconds.
+    """
+    wanted, last = sorted(bug_ids), dict[int, float | None]()
+    told = and_(
+        errands.c.export_id == exports.c.id,
+        errands.c.kind == Errand.EXPORTED.value,
+        errands.c.state == State.DELIVERED.value,
+    )
+    for start in range(0, len(wanted), _MANY):
+        query = (
+            select(exports.c.bug_id, errands.c.changed_at)
+            .select_from(exports.outerjoin(errands, told))
+            .where(exports.c.bug_id.in_(wanted[start : start + _MANY]), exports.c.state.in_(_SEEN))
+            .order_by(exports.c.received_at, exports.c.id)
+        )
+        last |= {row.bug_id: row.changed_at for row in connection.execute(query)}
+    return {bug for bug, moment in last.items() if moment is not None and moment < before}
 
 
 # connections

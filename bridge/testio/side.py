@@ -65,7 +65,7 @@ class Side:
         self._config = config
         self.accounts = Accounts(config, self._http, self._clock, redact)
         self.keeper = Keeper(config, self.accounts, self._store, self._clock)
-        self.reconciler = Reconciler(config, self.accounts, self._store, self._ingest)
+        self.reconciler = Reconciler(config, self.accounts, self._store, self._ingest, self._clock)
         self._errands = Errands(config, self.accounts, self._store, self._ingest, self._clock, self._random)
         self._marks = any(settings.mark_exported for settings in config.connections.values())
 

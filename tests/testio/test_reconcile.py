@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bridge.clock import SystemClock
 from bridge.store import reading
-from tests.testio.bridging import running, tables, until
+from tests.testio.bridging import SECRET, running, tables, until
 
 pytestmark = pytest.mark.anyio
 
@@ -85,6 +86,101 @@ async def test_a_later_export_of_it_is_a_reexport(world, tmp_path):
         assert not receipt["duplicate"]
         assert len(run.tracker().drafts) == 1
         assert len(run.tracker().comments) == 1
+
+
+class Ahead(SystemClock):
+    """Goes ahead of the real time."""
+
+    ahead = timedelta(0)
+
+    def now(self):
+        return super().now() + self.ahead
+
+
+@pytest.fixture
+def clock():
+    return Ahead()
+
+
+async def told(run, world, clock, *bugs: int) -> None:
+    """Export bugs, wait until test IO was told that they are exported, and let some time pass."""
+    for bug in bugs:
+        await run.post(world.payload(world.bugs[bug], clock.now()))
+    await until(lambda: all(world.bugs[bug].export_status == "exported" for bug in bugs))
+    await until(lambda: everything_said(run, len(bugs)))
+    clock.ahead += timedelta(minutes=10)
+
+
+async def everything_said(run, count: int) -> bool:
+    return await run.errands() == {"exported delivered": count}
+
+
+MARKING = {"shop": {"secret": SECRET, "mark_exported": True}}
+
+
+async def test_a_reexport_that_never_came_is_taken_in_once_it_was_told_of_the_first(world, clock, tmp_path):
+    async with running(tmp_path, tables(world, tmp_path, connections=MARKING), clock=clock) as run:
+        await told(run, world, clock, 101, 102)
+        requested(world, 101)
+        result = await reconcile(run)
+        again = await reconcile(run)
+        await run.finish()
+
+        assert [(each["bug"], each["again"]) for each in result["taken"]] == [(101, True)]
+        assert again["taken"] == []
+        assert len(run.tracker().drafts) == 2
+        assert len(run.tracker().comments) == 1
+
+
+async def test_each_lost_reexport_of_a_bug_counts(world, clock, tmp_path):
+    async with running(tmp_path, tables(world, tmp_path, connections=MARKING), clock=clock) as run:
+        await told(run, world, clock, 101)
+        for count in (2, 3):
+            requested(world, 101)
+            assert len((await reconcile(run))["taken"]) == 1
+            await until(lambda count=count: everything_said(run, count))
+            clock.ahead += timedelta(minutes=10)
+
+        assert len(run.tracker().drafts) == 1
+
+
+async def test_the_late_webhook_of_a_reexport_that_was_asked_for_is_the_same_export(world, clock, tmp_path):
+    async with running(tmp_path, tables(world, tmp_path, connections=MARKING), clock=clock) as run:
+        await told(run, world, clock, 101)
+        clicked = clock.now()
+        requested(world, 101)
+        (taken,) = (await reconcile(run))["taken"]
+        receipt = await run.post(world.payload(world.bugs[101], clicked))
+
+        assert (receipt["export"], receipt["duplicate"]) == (taken["export"], True)
+
+
+async def test_a_known_bug_is_not_missing_while_nobody_told_test_io_or_only_just(world, clock, tmp_path):
+    async with running(tmp_path, tables(world, tmp_path, connections=MARKING), clock=clock) as run:
+        await told(run, world, clock, 101)
+        clock.ahead -= timedelta(minutes=10)
+        requested(world, 101)
+        just_told = await reconcile(run)
+    async with running(tmp_path, tables(world, tmp_path), clock=clock) as run:
+        await run.post(world.payload(world.bugs[102], clock.now()))
+        requested(world, 102)
+        clock.ahead += timedelta(minutes=10)
+        not_told = await reconcile(run, products=[world.bugs[102].product.id])
+
+        assert just_told["missing"] == []
+        assert 102 not in [each["bug"] for each in not_told["missing"]]
+
+
+async def test_a_webhook_that_does_not_say_when_is_a_late_one_for_an_hour(world, clock, tmp_path):
+    requested(world, 101)
+    document = {"bug": world.payload(world.bugs[101], clock.now())["bug"]}
+    async with running(tmp_path, tables(world, tmp_path), clock=clock) as run:
+        await reconcile(run)
+        soon = await run.post(document)
+        clock.ahead += timedelta(hours=2)
+        later = await run.post(document)
+
+        assert (soon["duplicate"], later["duplicate"]) == (True, False)
 
 
 async def test_a_dry_run_only_says_what_is_missing(world, tmp_path):
