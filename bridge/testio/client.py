@@ -176,6 +176,15 @@ class CustomerApi:
         products = _listed(await self._call("GET", "/products"), "products")
         return [each for each in products if not product_ids or each.get("id") in product_ids]
 
+    async def product(self, product_id: int) -> dict[str, Json]:
+        """Return a product.
+
+        Raises:
+            Gone: There is none with this id.
+        """
+        answer = await self._call("GET", f"/products/{product_id}", Purpose.ISSUE)
+        return _expected(_one(answer, "product"))
+
     # bugs: https://guides.test.io/docs/api/bugs
 
     async def bug_pages(
@@ -357,7 +366,11 @@ def _numbers(value: Json) -> tuple[int, ...] | None:
 
 
 def _bug(answer: Json) -> dict[str, Json] | None:
-    found = answer.get("bug", answer) if isinstance(answer, dict) else None
+    return _one(answer, "bug")
+
+
+def _one(answer: Json, name: str) -> dict[str, Json] | None:
+    found = answer.get(name, answer) if isinstance(answer, dict) else None
     return found if isinstance(found, dict) and isinstance(found.get("id"), int) else None
 
 

@@ -46,6 +46,7 @@ PAYLOAD_KEYS = {
     "id", "title", "description", "steps_to_reproduce", "expected_result", "actual_result", "severity", "priority",
     "status", "attachments", "device", "reporter", "test_cycle_id", "product_id", "link",
 }  # fmt: skip
+REASON = {"key": "known_bug", "name": "Known bug", "default_comment": "Rejected"}
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ EXAMPLES = {
     "fetch bugs": Example("GET", "/bugs?filter_product_ids=1,2&export_status=not_exported", 200, {"bugs": [BUG]}),
     "get bug": Example("GET", "/bugs/123", 200, {"bug": BUG}),
     "search bug": Example("POST", "/bugs", 200, [], {"bug": {"external_idx": "id in the system"}}),
+    "reject reasons": Example("GET", "/bugs/reject_reasons", 200, {"reject_reasons": [REASON]}),
     "accept bug": Example("PUT", "/bugs/123/accept", 200, {"bug": DECIDED | {"status": "accepted"}}),
     "mark as known": Example("PUT", "/bugs/123/mark_as_known", 200, {"bug": BUG | {"known": True}}),
     "mark as fixed": Example("PUT", "/bugs/123/mark_as_fixed", 200, {"bug": BUG}),

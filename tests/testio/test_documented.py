@@ -16,7 +16,7 @@ from bridge.sandbox.world import Bug, Product
 from bridge.testing.server import FakeServer, Reply, Request
 from bridge.testio import CustomerApi, RemoteConnection, Wish
 from tests.testio.conftest import TOKEN
-from tests.testio.documented import BUG, CHANGED, CONNECTION, EXAMPLES, PAYLOAD_KEYS, PRODUCT, Example
+from tests.testio.documented import BUG, CHANGED, CONNECTION, EXAMPLES, PAYLOAD_KEYS, PRODUCT, REASON, Example
 
 pytestmark = pytest.mark.anyio
 
@@ -42,9 +42,11 @@ CALLS: dict[str, tuple[Callable[[CustomerApi], Awaitable[Any]], Any]] = {
     "update connection": (lambda api: api.update_connection(42, CHANGE), RemoteConnection(**CHANGED)),
     "delete connection": (lambda api: api.delete_connection(42), None),
     "list products": (lambda api: api.products(), [PRODUCT]),
+    "get product": (lambda api: api.product(1), PRODUCT),
     "fetch bugs": (pages, [BUG]),
     "get bug": (lambda api: api.bug(123), BUG),
     "search bug": (lambda api: api.bugs_by_external_id("id in the system"), []),
+    "reject reasons": (lambda api: api.reject_reasons(), [REASON]),
     "accept bug": (lambda api: api.accept(123), EXAMPLES["accept bug"].response["bug"]),
     "mark as known": (lambda api: api.mark_as_known(123), BUG | {"known": True}),
     "mark as fixed": (lambda api: api.mark_as_fixed(123), BUG),
@@ -63,6 +65,10 @@ class Documented(FakeServer):
 
     def respond(self, request: Request) -> Reply:
         return Reply(self.example.status, json=self.example.response)
+
+
+def test_every_example_has_its_call():
+    assert set(CALLS) == set(EXAMPLES)
 
 
 @pytest.mark.parametrize("name", CALLS)
