@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -112,7 +113,8 @@ async def told(run, world, clock, *bugs: int) -> None:
 
 
 async def everything_said(run, count: int) -> bool:
-    return await run.errands() == {"exported delivered": count}
+    errands: dict[str, int] = await run.errands()
+    return errands == {"exported delivered": count}
 
 
 MARKING = {"shop": {"secret": SECRET, "mark_exported": True}}
@@ -138,7 +140,7 @@ async def test_each_lost_reexport_of_a_bug_counts(world, clock, tmp_path):
         for count in (2, 3):
             requested(world, 101)
             assert len((await reconcile(run))["taken"]) == 1
-            await until(lambda count=count: everything_said(run, count))
+            await until(partial(everything_said, run, count))
             clock.ahead += timedelta(minutes=10)
 
         assert len(run.tracker().drafts) == 1
