@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from bridge.store import Store
+from tests import postgresql
 
 EXAMPLES = Path(__file__).parents[2] / "shared" / "examples"
+
+
+def missing(what: str, why: str) -> NoReturn:
+    """Skip what cannot be tested here; fail where it is required: `TRACKER_BRIDGE_TESTS_REQUIRE="postgresql"`.
+
+    Args:
+        what: A word for what is not there.
+        why: What to install.
+    """
+    if what in os.environ.get("TRACKER_BRIDGE_TESTS_REQUIRE", "").split():
+        pytest.fail(why)
+    pytest.skip(why)
 
 
 @pytest.fixture
@@ -34,3 +51,32 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store.open()
     asyncio.run(store.close())
     return file
+
+
+class Databases:
+    """Databases on a real PostgreSQL, each with the tables of an empty store."""
+
+    def __init__(self, server: postgresql.Server) -> None:
+        self.server = server
+        self._numbers = count(1)
+        with postgresql.connect(server.url("postgres")) as connection:
+            connection.execute("CREATE DATABASE empty")
+        store = Store(server.url("empty"))
+        store.open()
+        asyncio.run(store.close())
+
+    def new(self, template: str = "empty") -> str:
+        """The address of a new one."""
+        name = f"bridge{next(self._numbers)}"
+        with postgresql.connect(self.server.url("postgres")) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return self.server.url(name)
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """A PostgreSQL server, for all tests of this process."""
+    if postgresql.binaries() is None:
+        missing("postgresql", postgresql.MISSING)
+    with postgresql.running() as server:
+        yield Databases(server)

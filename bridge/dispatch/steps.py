@@ -95,6 +95,7 @@ class FollowingUp:
         return FollowupOutcome(
             position=self.claimed.position,
             owner=self.owner,
+            attempt=self.claimed.attempt,
             tracker=self.claimed.tracker,
             ended_at=self.clock.now(),
             state=state,

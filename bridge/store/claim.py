@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -19,13 +20,24 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    or_,
     select,
     update,
 )
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from bridge.model import Attachment, Issue
-from bridge.store.records import Batch, Claim, Claimed, ClaimedFollowup, Followup, KnownIssue, State
+from bridge.store.accept import insert_for
+from bridge.store.records import (
+    Batch,
+    Claim,
+    Claimed,
+    ClaimedFollowup,
+    Followup,
+    KnownIssue,
+    State,
+    Together,
+)
 from bridge.store.schema import (
     PENDING,
     RUNNING,
@@ -36,6 +48,12 @@ from bridge.store.schema import (
     issues,
     trackers,
 )
+
+_TURN = timedelta(milliseconds=10)
+"""When to ask again while another replica hands out work of the same tracker."""
+
+_SHARE = timedelta(milliseconds=250)
+"""When to ask again while the others have all that the tracker may get at once."""
 
 
 def moment(value: float | None) -> datetime | None:
@@ -59,21 +77,26 @@ def due_deliveries(tracker: str, now: float, limit: int) -> Select[tuple[int]]:
 
 @cache  # like the others here: making the statement takes longer than executing it
 def _due() -> Select[tuple[int]]:
+    """For SQLite there is no FOR UPDATE. The OR keeps PostgreSQL from reading whole tables for a join."""
     earlier, tracker = deliveries.alias("earlier"), bindparam("tracker", type_=Text)
-    in_order = ~exists(
-        select(earlier.c.position).where(
-            earlier.c.tracker == tracker,
-            earlier.c.bug_id == deliveries.c.bug_id,
-            earlier.c.position < deliveries.c.position,
-            earlier.c.state.in_((PENDING, RUNNING)),
-        )
+    before = select(earlier.c.position).where(
+        earlier.c.tracker == tracker,
+        earlier.c.bug_id == deliveries.c.bug_id,
+        earlier.c.position < deliveries.c.position,
+        earlier.c.state.in_((PENDING, RUNNING)),
     )
+    later = deliveries.alias("later")  # under way while an earlier one was replayed
+    under_way = select(later.c.position).where(
+        later.c.tracker == tracker, later.c.bug_id == deliveries.c.bug_id, later.c.state == RUNNING
+    )
+    in_order = ~or_(exists(before), exists(under_way))
     due = (deliveries.c.state == PENDING, deliveries.c.next_at <= bindparam("now", type_=Float), in_order)
     return (
         select(deliveries.c.position)
         .where(deliveries.c.tracker == tracker, *due)
         .order_by(deliveries.c.next_at, deliveries.c.position)
         .limit(bindparam("limit", type_=Integer))
+        .with_for_update(skip_locked=True, of=deliveries)
     )
 
 
@@ -108,7 +131,11 @@ def _doubts() -> Select[tuple[int, float | None]]:
 
 def _claim_one(connection: Connection, item: Claim) -> Batch:
     now = item.now.timestamp()
-    status = connection.execute(select(trackers).where(trackers.c.name == item.tracker)).one_or_none()
+    status = _take_turn(connection, item.tracker) if item.together else _status(connection, item.tracker)
+    if item.together and status is None:
+        return Batch(next_at=item.now + _TURN)
+    if item.under_way is not None:
+        _give_back_unknown(connection, item, item.under_way)
     limit = item.limit
     if status is not None:
         if status.paused_reason:
@@ -120,9 +147,87 @@ def _claim_one(connection: Connection, item: Claim) -> Batch:
             if _under_way(connection, item.tracker):
                 return Batch()
             limit = 1  # half open: one delivery tries whether the tracker is back
+    if item.together:
+        return _claim_share(connection, item, item.together, status, limit)
+    return _claim_up_to(connection, item, limit)
+
+
+def _claim_up_to(connection: Connection, item: Claim, limit: int) -> Batch:
+    now = item.now.timestamp()
     claimed = _claim_deliveries(connection, item, now, limit)
     steps = _claim_followups(connection, item, now, limit - len(claimed))
     return Batch(claimed, steps, _next_at(connection, item.tracker, now))
+
+
+def _status(connection: Connection, tracker: str) -> Any:
+    return connection.execute(_of_tracker(), {"tracker": tracker}).one_or_none()
+
+
+@cache
+def _of_tracker() -> Select[Any]:
+    return select(trackers).where(trackers.c.name == bindparam("tracker", type_=Text))
+
+
+# replicas
+
+
+def _take_turn(connection: Connection, tracker: str) -> Any:
+    """Return a tracker's row, which is ours until the transaction ends: until then no other replica hands out.
+
+    None where another one is at it at this moment. Nobody waits for that: the same thread writes exports down.
+    """
+    turn = _of_tracker().with_for_update(skip_locked=True)
+    row = connection.execute(turn, {"tracker": tracker}).one_or_none()
+    if row is None:
+        new = insert_for(connection.dialect.name, trackers).values(name=tracker)
+        connection.execute(new.on_conflict_do_nothing())
+        row = connection.execute(turn, {"tracker": tracker}).one_or_none()
+    return row
+
+
+def _claim_share(connection: Connection, item: Claim, together: Together, status: Any, limit: int) -> Batch:
+    """Hand out what the limits of all replicas together still allow. The turn is ours: see `_take_turn`."""
+    now = item.now.timestamp()
+    free = together.concurrency - (connection.scalar(_count_under_way(), {"tracker": item.tracker}) or 0)
+    tokens, allowed, again = 0.0, limit, now + _SHARE.total_seconds()
+    if together.interval is not None:
+        tokens = _tokens(status, together.interval, now)
+        allowed = int(tokens)
+        again = max(again, now + together.interval * (allowed + 1 - tokens)) if allowed < free else again
+    most = min(limit, free, allowed)
+    batch = _claim_up_to(connection, item, max(most, 0))
+    taken = len(batch.deliveries) + len(batch.followups)
+    if together.interval is not None and (taken or status.tokens is None):
+        left = {"tokens": tokens - taken, "refilled_at": max(now, status.refilled_at)}
+        connection.execute(update(trackers).where(trackers.c.name == item.tracker).values(left))
+    if taken < most or most >= limit:
+        return batch
+    return replace(batch, next_at=min(filter(None, (batch.next_at, _at(again)))))  # there may be more
+
+
+def _tokens(status: Any, interval: float, now: float) -> float:
+    """Return how many may start by the rate: a bucket of one second, shared, which is full with one at first."""
+    tokens = 1.0 if status.tokens is None else status.tokens
+    return float(min(max(1.0, 1.0 / interval), tokens + max(0.0, now - status.refilled_at) / interval))
+
+
+@cache
+def _count_under_way() -> Select[tuple[int]]:
+    tracker = bindparam("tracker", type_=Text)
+    counts = [
+        select(func.count()).where(table.c.tracker == tracker, table.c.state == RUNNING).scalar_subquery()
+        for table in (deliveries, followups)
+    ]
+    return select(counts[0] + counts[1])
+
+
+def _give_back_unknown(connection: Connection, item: Claim, under_way: frozenset[str | int]) -> None:
+    """Give back what was handed out and never arrived: the connection broke when the transaction was to end."""
+    free = {"state": State.PENDING.value, "lease_owner": None, "lease_until": None}
+    for table, key in ((deliveries, deliveries.c.export_id), (followups, followups.c.position)):
+        known = [each for each in under_way if isinstance(each, int) == (table is followups)]
+        lost = (table.c.state == RUNNING, table.c.lease_owner == item.owner, table.c.tracker == item.tracker)
+        connection.execute(update(table).where(*lost, key.not_in(known)).values(free))
 
 
 def _under_way(connection: Connection, tracker: str) -> bool:
@@ -215,6 +320,7 @@ def _claim_followups(connection: Connection, item: Claim, now: float, limit: int
         .where(followups.c.tracker == item.tracker, followups.c.state == PENDING, followups.c.next_at <= now)
         .order_by(followups.c.next_at, followups.c.position)
         .limit(limit)
+        .with_for_update(skip_locked=True)
     )
     positions = connection.scalars(due).all()
     if not positions:

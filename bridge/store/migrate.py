@@ -7,27 +7,30 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import Engine
+from sqlalchemy import Connection
 
 from bridge.errors import StoreError
 
 SCRIPTS = Path(__file__).parent / "migrations"
 
 
-def migrate(engine: Engine, version: str) -> None:
+def migrate(connection: Connection, version: str, to: str = "head") -> None:
     """Bring the database from `version` to the newest schema.
+
+    Args:
+        connection: In a transaction, which is all or nothing.
+        version: The present schema.
+        to: The wanted one.
 
     Raises:
         StoreError: `version` is of a newer program.
     """
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, "head")
-        except CommandError:
-            raise StoreError(
-                f"the store is of a newer tracker-bridge (its schema is {version}): "
-                "install that, or use another store"
-            ) from None
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, to)
+    except CommandError:
+        raise StoreError(
+            f"the store is of a newer tracker-bridge (its schema is {version}): install that, or use another store"
+        ) from None

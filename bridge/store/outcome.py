@@ -63,12 +63,16 @@ def _record_one(connection: Connection, item: Outcome) -> bool:
     ours = (deliveries.c.lease_owner == item.owner, deliveries.c.claimed_at == item.claimed_at.timestamp())
     changed = connection.execute(_delivery(item.export_id, item.tracker).where(*ours).values(values)).rowcount
     _end_attempt(connection, item)
+    if not changed:  # somebody else has it: all that counts is an issue that nobody knows of
+        if item.issue is not None:
+            _remember(connection, item, item.issue, late=True)
+        return False
     if item.forget_issue:
         connection.execute(delete(issues).where(issues.c.tracker == item.tracker, issues.c.bug_id == item.bug_id))
     if item.issue is not None:
         _remember(connection, item, item.issue)
     apply_effect(connection, item.tracker, item.effect)
-    return bool(changed)
+    return True
 
 
 def _end_attempt(connection: Connection, item: Outcome) -> None:
@@ -89,8 +93,11 @@ def _end_attempt(connection: Connection, item: Outcome) -> None:
     )
 
 
-def _remember(connection: Connection, item: Outcome, issue: Issue) -> None:
-    """Keep the issue: from now on it is what (tracker, bug) means. `ignored` leaves what it last heard of."""
+def _remember(connection: Connection, item: Outcome, issue: Issue, *, late: bool = False) -> None:
+    """Keep the issue: from now on it is what (tracker, bug) means. `ignored` leaves what it last heard of.
+
+    One that comes late, after somebody else took over, counts only where no issue is known.
+    """
     row = {
         "tracker": item.tracker,
         "bug_id": item.bug_id,
@@ -102,7 +109,11 @@ def _remember(connection: Connection, item: Outcome, issue: Issue) -> None:
     if item.action not in {"ignored", "superseded"}:
         told["export_id"] = item.export_id
     statement = upsert(connection, issues).values(row)
-    connection.execute(statement.on_conflict_do_update(index_elements=["tracker", "bug_id"], set_=told))
+    if late:
+        if not connection.execute(statement.on_conflict_do_nothing()).rowcount:
+            return
+    else:
+        connection.execute(statement.on_conflict_do_update(index_elements=["tracker", "bug_id"], set_=told))
     for kind, attachment in item.followups:
         _add_followup(connection, item, issue, kind, attachment)
 
@@ -143,9 +154,14 @@ def _record_followup(connection: Connection, item: FollowupOutcome) -> bool:
         values["next_at"] = item.next_at.timestamp()
     if not item.spent:
         values["attempts"] = followups.c.attempts - 1
-    ours = (followups.c.position == item.position, followups.c.lease_owner == item.owner)
+    ours = (
+        followups.c.position == item.position,
+        followups.c.lease_owner == item.owner,
+        followups.c.attempts == item.attempt,
+    )
     changed = connection.execute(update(followups).where(*ours).values(values)).rowcount
-    apply_effect(connection, item.tracker, item.effect)
+    if changed:
+        apply_effect(connection, item.tracker, item.effect)
     return bool(changed)
 
 
@@ -248,10 +264,9 @@ def recover(connection: Connection, items: Sequence[tuple[float, float]]) -> lis
     """
     counts = []
     for older_than, now in items:
-        lost = (deliveries.c.state == RUNNING, deliveries.c.lease_until < older_than)
         rows = connection.execute(
             update(deliveries)
-            .where(*lost)
+            .where(deliveries.c.position.in_(_lost(deliveries, older_than)))
             .values(
                 state="pending", lease_owner=None, lease_until=None, next_at=now, changed_at=now, doubt_since=now
             )
@@ -269,11 +284,17 @@ def recover(connection: Connection, items: Sequence[tuple[float, float]]) -> lis
             )
         connection.execute(
             update(followups)
-            .where(followups.c.state == RUNNING, followups.c.lease_until < older_than)
+            .where(followups.c.position.in_(_lost(followups, older_than)))
             .values(state="pending", lease_owner=None, lease_until=None, next_at=now, changed_at=now)
         )
         counts.append(len(rows))
     return counts
+
+
+def _lost(table: Any, older_than: float) -> Any:
+    """Return the query for what nobody holds any more, nor another replica is just giving back."""
+    lost = select(table.c.position).where(table.c.state == RUNNING, table.c.lease_until < older_than)
+    return lost.with_for_update(skip_locked=True)
 
 
 def shift(connection: Connection, items: Sequence[tuple[float, float]]) -> list[None]:

@@ -209,7 +209,7 @@ def _export_conditions(wanted: Selection) -> list[ColumnElement[bool]]:
     if wanted.tracker or wanted.error:
         of_export = [deliveries.c.export_id == exports.c.id]
         of_export += [deliveries.c.tracker == wanted.tracker] if wanted.tracker else []
-        of_export += [deliveries.c.error.contains(wanted.error, autoescape=True)] if wanted.error else []
+        of_export += [deliveries.c.error.icontains(wanted.error, autoescape=True)] if wanted.error else []
         conditions.append(exists().where(and_(*of_export)))
     if wanted.since is not None:
         conditions.append(exports.c.received_at >= wanted.since.timestamp())
@@ -227,7 +227,7 @@ def _delivery_conditions(wanted: Selection) -> list[ColumnElement[bool]]:
     if wanted.tracker:
         conditions.append(deliveries.c.tracker == wanted.tracker)
     if wanted.error:
-        conditions.append(deliveries.c.error.contains(wanted.error, autoescape=True))
+        conditions.append(deliveries.c.error.icontains(wanted.error, autoescape=True))
     if wanted.since is not None:
         conditions.append(deliveries.c.created_at >= wanted.since.timestamp())
     if wanted.bug_id is not None:

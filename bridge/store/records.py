@@ -80,6 +80,33 @@ class KnownIssue:
     export_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """What one replica tells the others.
+
+    Attributes:
+        kind: `work` (there is new work), `changed` (a pause, a resumption), `errands` (there is something to do at
+            test IO), or `missed` (look at everything: nobody knows).
+        trackers: For which trackers.
+    """
+
+    kind: str
+    trackers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Limits of a tracker that hold for all replicas together.
+
+    Attributes:
+        concurrency: Deliveries under way at once.
+        interval: Seconds between two starts; None for no limit.
+    """
+
+    concurrency: int
+    interval: float | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """A request for work of one tracker.
@@ -91,6 +118,9 @@ class Claim:
         now: The present moment.
         lease: How long the work is ours without a heartbeat.
         circuit_after: Failures in a row at which only one delivery at a time is let through.
+        together: Where other processes hand out work of this tracker too: what holds for all of them.
+        under_way: After a claim whose answer never came: exports and positions of follow-ups that the owner knows
+            of. Whatever else is his, he never got. None where nothing of that kind happened.
     """
 
     tracker: str
@@ -99,6 +129,8 @@ class Claim:
     now: datetime
     lease: timedelta
     circuit_after: int
+    together: Together | None = None
+    under_way: frozenset[str | int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +259,7 @@ class FollowupOutcome:
 
     position: int
     owner: str
+    attempt: int
     ended_at: datetime
     state: State
     tracker: str

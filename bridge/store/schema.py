@@ -6,6 +6,8 @@ A partial index is used only where the query names the state as a literal, not a
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -21,8 +23,12 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0002"
+HEAD = "0003"
 """The migration that this schema is. A store at another one is migrated at start."""
+
+OLDEST = "0003"
+"""The oldest schema whose programs can use this one too: during a rolling restart they do. So a migration only
+adds, what it adds may be left out, and what nobody needs any more goes one release later."""
 
 metadata = MetaData()
 
@@ -31,6 +37,12 @@ _Position = BigInteger().with_variant(Integer, "sqlite")
 
 PENDING = literal_column("'pending'", Text)
 RUNNING = literal_column("'running'", Text)
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """Return what makes an index partial, in both databases."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
 
 exports = Table(
     "exports",
@@ -49,7 +61,7 @@ exports = Table(
     Column("problems", Text, nullable=False, server_default="[]"),
     Index("exports_bug", "bug_id"),
     # only what went nowhere is looked for by its state: the common case pays nothing
-    Index("exports_lost", "state", "position", sqlite_where=text("state <> 'accepted'")),
+    Index("exports_lost", "state", "position", **_where("state <> 'accepted'")),
 )
 
 deliveries = Table(
@@ -87,23 +99,20 @@ deliveries = Table(
         "tracker",
         "next_at",
         "position",
-        sqlite_where=text("state = 'pending'"),
+        **_where("state = 'pending'"),
     ),
     Index(
         "deliveries_unfinished",
         "tracker",
         "bug_id",
         "position",
-        sqlite_where=text("state IN ('pending', 'running')"),
+        **_where("state IN ('pending', 'running')"),
     ),
-    Index(
-        "deliveries_leased",
-        "lease_until",
-        sqlite_where=text("state = 'running'"),
-    ),
-    Index("deliveries_dead", "tracker", "position", sqlite_where=text("state = 'dead'")),
+    # what is under way: of a tracker, and of a bug
+    Index("deliveries_leased", "tracker", "bug_id", **_where("state = 'running'")),
+    Index("deliveries_dead", "tracker", "position", **_where("state = 'dead'")),
     # deliveries that may have made an issue nobody knows of: a later one of the same bug has to look
-    Index("deliveries_doubt", "tracker", "bug_id", sqlite_where=text("doubt_since IS NOT NULL")),
+    Index("deliveries_doubt", "tracker", "bug_id", **_where("doubt_since IS NOT NULL")),
 )
 
 attempts = Table(
@@ -158,13 +167,9 @@ followups = Table(
         "tracker",
         "next_at",
         "position",
-        sqlite_where=text("state = 'pending'"),
+        **_where("state = 'pending'"),
     ),
-    Index(
-        "followups_leased",
-        "lease_until",
-        sqlite_where=text("state = 'running'"),
-    ),
+    Index("followups_leased", "tracker", **_where("state = 'running'")),
     Index("followups_export", "export_id", "tracker"),
 )
 
@@ -179,6 +184,9 @@ trackers = Table(
     Column("blocked_reason", Text, nullable=False, server_default=""),
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("circuit_until", Float, nullable=False, server_default="0"),
+    # what the configured rate still lets start, and as of when: for replicas, which share it
+    Column("tokens", Float),
+    Column("refilled_at", Float, nullable=False, server_default="0"),
     Column("last_error", Text, nullable=False, server_default=""),
 )
 
@@ -217,8 +225,8 @@ errands = Table(
     Column("error", Text, nullable=False, server_default=""),
     Column("changed_at", Float, nullable=False),
     UniqueConstraint("export_id", "kind", name="errands_once"),
-    Index("errands_due", "next_at", "position", sqlite_where=text("state = 'pending'")),
-    Index("errands_waiting", "position", sqlite_where=text("state = 'waiting'")),
+    Index("errands_due", "next_at", "position", **_where("state = 'pending'")),
+    Index("errands_waiting", "position", **_where("state = 'waiting'")),
 )
 
 looks = Table(
@@ -230,4 +238,9 @@ looks = Table(
     Column("looked_at", Float, nullable=False),
     Column("done", Integer, nullable=False),
     Column("name", Text, nullable=False, server_default=""),
+    Column("connection", Text, nullable=False, server_default=""),
+    Index("looks_due", "tracker", "looked_at", **_where("done = 0")),
 )
+
+compatibility = Table("compatibility", metadata, Column("oldest", Text, primary_key=True))
+"""One row: `OLDEST` of the newest program that was here."""

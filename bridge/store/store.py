@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import json
+import uuid
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, make_url
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from bridge.errors import StoreError
-from bridge.store import accept, claim, outcome, reading
-from bridge.store.engine import ProcessLock, open_engine, prepare
+from bridge.store import accept, claim, outcome, postgresql, reading
+from bridge.store.engine import is_shared, lock_of, open_engine, parse, prepare
 from bridge.store.records import (
     Batch,
     Claim,
     FollowupOutcome,
     NewExport,
+    News,
     Outcome,
     Receipt,
     Selection,
@@ -38,12 +40,18 @@ class Store:
     """
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        self._lock = ProcessLock(Path(f"{make_url(url).database}.lock"))
+        self._url = parse(url)
+        self.shared = is_shared(self._url)
+        """Whether other processes may use it at the same time."""
+        self._lock = lock_of(self._url)
         self._engine = open_engine(url, writes=True)
         self._reading_engine = open_engine(url, writes=False)
         self._writer = Writer(self._engine)
         self._readers = ThreadPoolExecutor(2, "store-reader")
+        self._id = uuid.uuid4().hex
+        self._bell: postgresql.Bell | None = None
+        self._to_tell: set[News] = set()
+        self._telling: asyncio.Task[None] | None = None
 
     def open(self) -> None:
         """Take the store for this process and bring it to this program's schema. Blocks.
@@ -51,20 +59,65 @@ class Store:
         Raises:
             StoreError: It is in use, of a newer program, or cannot be opened.
         """
-        self._lock.take()
+        if self._lock is not None:
+            self._lock.take()
         try:
             prepare(self._engine)
         except BaseException:
-            self._lock.give_back()
+            if self._lock is not None:
+                self._lock.give_back()
             raise
 
     async def close(self) -> None:
         """Write what is waiting, and give everything back."""
         await self._writer.close()
+        if self._telling is not None:
+            await asyncio.gather(self._telling, return_exceptions=True)
+        if self._bell is not None:
+            await asyncio.to_thread(self._bell.stop)
         await asyncio.to_thread(self._readers.shutdown)
         self._engine.dispose()
         self._reading_engine.dispose()
-        self._lock.give_back()
+        if self._lock is not None:
+            self._lock.give_back()
+
+    # what replicas tell each other
+
+    def listen(self, heard: Callable[[News], None]) -> None:
+        """Hear what other replicas tell, from now on; nothing where the store is not shared.
+
+        Args:
+            heard: Called in this event loop; also at first, and whenever something may have been missed.
+        """
+        if not self.shared:
+            return
+        loop = asyncio.get_running_loop()
+
+        def pass_on(words: str | None) -> None:
+            sender, kind, names = json.loads(words) if words is not None else ("", "missed", ())
+            if sender != self._id and not loop.is_closed():
+                loop.call_soon_threadsafe(heard, News(kind, tuple(names)))
+
+        self._bell = postgresql.Bell(self._url, pass_on)
+        self._bell.start()
+
+    def tell(self, news: News) -> None:
+        """Tell other replicas, soon, and without waiting for it: they look now and then anyway."""
+        if not self.shared:
+            return
+        self._to_tell.add(news)
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.create_task(self._tell_everything())
+
+    async def _tell_everything(self) -> None:
+        """What comes up while something is being told is told together afterwards."""
+        while self._to_tell:
+            told, self._to_tell = self._to_tell, set()
+            words = [json.dumps([self._id, kind, names]) for kind, names in _together(told)]
+            try:
+                await self.read(postgresql.ring, words)
+            except StoreError:
+                return
 
     async def accept(self, export: NewExport) -> Receipt:
         """Write an export and its deliveries down. Returns after the commit.
@@ -72,11 +125,16 @@ class Store:
         Raises:
             StoreError: It could not be written.
         """
-        return await self._writer.submit(accept.accept, export)
+        receipt = await self._writer.submit(accept.accept, export)
+        if self.shared and receipt.trackers and not receipt.duplicate:
+            self.tell(News("work", receipt.trackers))
+        return receipt
 
     async def take_again(self, export: NewExport) -> Receipt:
         """Judge an export anew that went nowhere before; id and body stay."""
-        return await self._writer.submit(accept.take_again, export)
+        receipt = await self._writer.submit(accept.take_again, export)
+        self.tell(News("work", receipt.trackers))
+        return receipt
 
     async def claim(self, wanted: Claim) -> Batch:
         """Hand out work of one tracker."""
@@ -93,10 +151,13 @@ class Store:
     async def pause(self, tracker: str, reason: str, *, by: str, now: datetime) -> None:
         """Pause a tracker: nothing of it is handed out until it is resumed."""
         await self._writer.submit(outcome.pause, (tracker, reason, by, now.timestamp()))
+        self.tell(News("changed", (tracker,)))
 
     async def resume(self, tracker: str) -> bool:
         """Let a tracker work again: no pause, no open circuit, no wait. Returns whether there was any."""
-        return await self._writer.submit(outcome.resume, tracker)
+        changed = await self._writer.submit(outcome.resume, tracker)
+        self.tell(News("changed", (tracker,)))
+        return changed
 
     async def heartbeat(self, owner: str, until: datetime) -> None:
         """Prolong everything that `owner` holds."""
@@ -124,7 +185,9 @@ class Store:
             blind: Trackers that cannot `find`: a replay there says that there is no issue.
             now: The present moment.
         """
-        return await self._writer.submit(reading.replay, (wanted, tuple(blind), now.timestamp()))
+        again = await self._writer.submit(reading.replay, (wanted, tuple(blind), now.timestamp()))
+        self.tell(News("work", tuple({delivery.rpartition(":")[2] for delivery in again})))
+        return again
 
     async def write(self, function: Write[Item, Result], item: Item) -> Result:
         """Return the result of one of `bridge.store.testio`'s functions that write, once it is committed.
@@ -145,10 +208,18 @@ class Store:
 
     def _read(self, function: Callable[..., Result], arguments: Sequence[Any]) -> Result:
         try:
-            with self._reading_engine.connect() as connection, connection.begin():
-                return function(connection, *arguments)
+            try:
+                return self._read_once(function, arguments)
+            except DBAPIError as error:
+                if not error.connection_invalidated:  # it was closed while nobody used it
+                    raise
+            return self._read_once(function, arguments)
         except DBAPIError as error:
-            raise StoreError(f"the store cannot be read: {error.orig}") from None
+            raise StoreError(f"the store cannot be read: {postgresql.words_of(error)}") from None
+
+    def _read_once(self, function: Callable[..., Result], arguments: Sequence[Any]) -> Result:
+        with self._reading_engine.connect() as connection, connection.begin():
+            return function(connection, *arguments)
 
     async def probe(self) -> None:
         """Make sure that the store can write at this moment.
@@ -160,7 +231,18 @@ class Store:
 
 
 def _probe(connection: Connection, items: Sequence[None]) -> list[None]:
-    """Write and take back: only a page that changes needs room on the disk."""
+    """Write and take back: only a page that changes needs room on the disk. Replicas would wait for each other."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("UPDATE trackers SET name = name WHERE false")
+        return list(items)
     connection.exec_driver_sql("INSERT INTO trackers (name) VALUES ('')")
     connection.exec_driver_sql("DELETE FROM trackers WHERE name = ''")
     return list(items)
+
+
+def _together(told: Iterable[News]) -> list[tuple[str, list[str]]]:
+    """Return one piece of news for each kind."""
+    names: dict[str, set[str]] = {}
+    for news in told:
+        names.setdefault(news.kind, set()).update(news.trackers)
+    return [(kind, sorted(of_kind)) for kind, of_kind in names.items()]

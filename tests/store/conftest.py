@@ -29,6 +29,7 @@ from bridge.store import (
     State,
     Store,
 )
+from bridge.store.engine import open_engine
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 LEASE = timedelta(seconds=60)
@@ -104,7 +105,12 @@ class World:
 
     async def end_step(self, step: ClaimedFollowup, state: State = State.DELIVERED, **changes: Any) -> bool:
         outcome = FollowupOutcome(
-            position=step.position, owner=OWNER, ended_at=after(2), state=state, tracker=step.tracker
+            position=step.position,
+            owner=OWNER,
+            attempt=step.attempt,
+            ended_at=after(2),
+            state=state,
+            tracker=step.tracker,
         )
         return await self.store.record_followup(replace(outcome, **changes))
 
@@ -120,15 +126,52 @@ class World:
         return await self.store.read(function, *arguments)
 
 
+class Database:
+    """A database with the tables of an empty store.
+
+    Attributes:
+        url: Its address.
+        file: Where it is, of SQLite.
+    """
+
+    def __init__(self, url: str, file: Path = Path()) -> None:
+        self.url, self.file = url, file
+
+    def rows(self, query: str) -> list[tuple]:
+        """What another process sees in it; also changes what there is, for a statement that returns nothing."""
+        engine = open_engine(self.url, writes=True)
+        with engine.begin() as connection:
+            result = connection.exec_driver_sql(query)
+            found = [tuple(row) for row in result] if result.returns_rows else []
+        engine.dispose()
+        return found
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Everything holds for both databases, but for what looks into SQLite's file."""
+    if "database" in metafunc.fixturenames:
+        both = ["sqlite"] if "file" in metafunc.fixturenames else ["sqlite", "postgresql"]
+        metafunc.parametrize("database", both, indirect=True)
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, tmp_path: Path, empty_store: Path) -> Database:
+    """Each of the two."""
+    if request.param == "postgresql":
+        return Database(request.getfixturevalue("databases").new())
+    file = tmp_path / "bridge.db"
+    shutil.copy(empty_store, file)
+    return Database(f"sqlite:///{file}", file)
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "bridge.db"
 
 
 @pytest.fixture
-async def store(file: Path, empty_store: Path) -> AsyncIterator[Store]:
-    shutil.copy(empty_store, file)
-    store = Store(f"sqlite:///{file}")
+async def store(database: Database) -> AsyncIterator[Store]:
+    store = Store(database.url)
     store.open()
     yield store
     await store.close()

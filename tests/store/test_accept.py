@@ -15,6 +15,8 @@ from sqlalchemy import event, text
 
 from bridge.errors import Problem, StoreError
 from bridge.store import Destination, ExportState, Receipt, Selection, Store, reading, writer
+from bridge.store.engine import open_engine
+from tests import postgresql
 from tests.store.conftest import World, new_export
 
 pytestmark = pytest.mark.anyio
@@ -74,9 +76,27 @@ async def test_what_was_accepted_is_in_the_file_before_it_is_answered(world, fil
     ]
 
 
+@pytest.mark.usefixtures("file")
 async def test_a_commit_reaches_the_disk_before_it_counts(store):
     assert await pragma(store, "journal_mode") == "wal"
     assert await pragma(store, "synchronous") == 2, "FULL: SQLite calls fsync at every commit"
+
+
+@pytest.mark.parametrize(
+    ("set_there", "holds"), [("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")]
+)
+async def test_postgresql_too_whatever_is_set_for_the_database_unless_that_is_stricter(
+    databases, set_there, holds
+):
+    url = databases.new()
+    name = url.rpartition("/")[2]
+    with postgresql.connect(url) as connection:
+        connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = '{set_there}'")
+    engine = open_engine(url, writes=True)
+
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == holds
+    engine.dispose()
 
 
 async def test_the_body_is_kept_byte_for_byte(world):
@@ -246,14 +266,14 @@ class TestWhenNothingCanBeWritten:
                 await tasks[2]
         assert [(await task).export for task in tasks[:2]] == ["e0", "e1"]
 
-    async def test_a_probe_says_whether_it_could_write_now(self, store):
+    async def test_a_probe_says_whether_it_could_write_now(self, store, file):
         await store.probe()
         await pragma(store, "query_only=ON")
         with pytest.raises(StoreError, match="readonly"):
             await store.probe()
 
     async def test_reading_says_what_is_wrong(self, store):
-        with pytest.raises(StoreError, match="cannot be read: no such table"):
+        with pytest.raises(StoreError, match=r"cannot be read: .*nowhere"):
             await store.read(lambda connection: connection.execute(text("SELECT * FROM nowhere")))
 
 

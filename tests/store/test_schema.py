@@ -25,7 +25,8 @@ from bridge.store.schema import HEAD, metadata
 def migrated(file):
     """A database that the migrations made out of nothing."""
     engine = open_engine(f"sqlite:///{file}", writes=True)
-    migrate(engine, "nothing")
+    with engine.begin() as connection:
+        migrate(connection, "nothing")
     yield engine
     engine.dispose()
 
@@ -91,6 +92,7 @@ def test_a_store_of_a_newer_program_is_refused_and_left_alone(file):
     open_and_close(file)
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '0099'")
+        connection.execute("UPDATE compatibility SET oldest = '0099'")
 
     with pytest.raises(StoreError, match=r"of a newer tracker-bridge \(its schema is 0099\): install that"):
         open_and_close(file)

@@ -58,27 +58,35 @@ def upgrade() -> None:
             ["tracker", "bug_id"],
             unique=False,
             sqlite_where=sa.text("doubt_since IS NOT NULL"),
+            postgresql_where=sa.text("doubt_since IS NOT NULL"),
         )
         batch_op.create_index(
             "deliveries_due",
             ["tracker", "next_at", "position"],
             unique=False,
             sqlite_where=sa.text("state = 'pending'"),
+            postgresql_where=sa.text("state = 'pending'"),
         )
         batch_op.create_index(
             "deliveries_leased",
             ["lease_until"],
             unique=False,
             sqlite_where=sa.text("state = 'running'"),
+            postgresql_where=sa.text("state = 'running'"),
         )
         batch_op.create_index(
-            "deliveries_dead", ["tracker", "position"], unique=False, sqlite_where=sa.text("state = 'dead'")
+            "deliveries_dead",
+            ["tracker", "position"],
+            unique=False,
+            sqlite_where=sa.text("state = 'dead'"),
+            postgresql_where=sa.text("state = 'dead'"),
         )
         batch_op.create_index(
             "deliveries_unfinished",
             ["tracker", "bug_id", "position"],
             unique=False,
             sqlite_where=sa.text("state IN ('pending', 'running')"),
+            postgresql_where=sa.text("state IN ('pending', 'running')"),
         )
 
     op.create_table(
@@ -102,7 +110,11 @@ def upgrade() -> None:
     with op.batch_alter_table("exports", schema=None) as batch_op:
         batch_op.create_index("exports_bug", ["bug_id"], unique=False)
         batch_op.create_index(
-            "exports_lost", ["state", "position"], unique=False, sqlite_where=sa.text("state <> 'accepted'")
+            "exports_lost",
+            ["state", "position"],
+            unique=False,
+            sqlite_where=sa.text("state <> 'accepted'"),
+            postgresql_where=sa.text("state <> 'accepted'"),
         )
 
     op.create_table(
@@ -133,6 +145,7 @@ def upgrade() -> None:
             ["tracker", "next_at", "position"],
             unique=False,
             sqlite_where=sa.text("state = 'pending'"),
+            postgresql_where=sa.text("state = 'pending'"),
         )
         batch_op.create_index("followups_export", ["export_id", "tracker"], unique=False)
         batch_op.create_index(
@@ -140,6 +153,7 @@ def upgrade() -> None:
             ["lease_until"],
             unique=False,
             sqlite_where=sa.text("state = 'running'"),
+            postgresql_where=sa.text("state = 'running'"),
         )
 
     op.create_table(

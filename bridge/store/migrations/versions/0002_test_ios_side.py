@@ -41,8 +41,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("position"),
         sa.UniqueConstraint("export_id", "kind", name="errands_once"),
     )
-    op.create_index("errands_due", "errands", ["next_at", "position"], sqlite_where=sa.text("state = 'pending'"))
-    op.create_index("errands_waiting", "errands", ["position"], sqlite_where=sa.text("state = 'waiting'"))
+    op.create_index(
+        "errands_due",
+        "errands",
+        ["next_at", "position"],
+        sqlite_where=sa.text("state = 'pending'"),
+        postgresql_where=sa.text("state = 'pending'"),
+    )
+    op.create_index(
+        "errands_waiting",
+        "errands",
+        ["position"],
+        sqlite_where=sa.text("state = 'waiting'"),
+        postgresql_where=sa.text("state = 'waiting'"),
+    )
     op.create_table(
         "looks",
         sa.Column("tracker", sa.Text(), nullable=False),
