@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
@@ -65,15 +66,36 @@ class Errands:
         Raises:
             StoreError: The store does not answer.
         """
-        now = self._clock.now()
-        lease = (now + _LEASE).timestamp()
-        due = await self._store.write(due_errands, (now.timestamp(), lease, _AT_ONCE))
-        for errand in due:
-            await self._store.write(record_errands, await self._run(errand))
+        due = await self._claim()
+        undone = list(due)
+        try:
+            while undone:
+                outcome = await self._run(undone[0])
+                del undone[0]
+                await asyncio.shield(self._store.write(record_errands, outcome))
+        except asyncio.CancelledError:
+            await self._give_back(undone)
+            raise
         if len(due) == _AT_ONCE:
             return 0.0
         following = await self._store.read(next_errand)
         return min(_IDLE, max(0.0, (following or float("inf")) - self._clock.now().timestamp()))
+
+    async def _claim(self) -> list[DueErrand]:
+        now = self._clock.now()
+        lease = (now + _LEASE).timestamp()
+        claiming = asyncio.ensure_future(self._store.write(due_errands, (now.timestamp(), lease, _AT_ONCE)))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            await self._give_back(await claiming)
+            raise
+
+    async def _give_back(self, undone: list[DueErrand]) -> None:
+        """Make due again what we stop before, so that the next start need not wait until its lease has run out."""
+        for errand in undone:
+            outcome = self._again(errand, timedelta(), "the bridge was stopped", spent=False)
+            await asyncio.shield(self._store.write(record_errands, outcome))
 
     async def _run(self, errand: DueErrand) -> ErrandOutcome:
         account = self._accounts.of(errand.connection)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
@@ -68,6 +69,26 @@ class TestExported:
             await until(lambda: world.bugs[101].export_status == "exported")
 
         assert world.bugs[101].marks == ["mark_as_exported"]
+
+    async def test_a_stop_in_the_middle_of_telling_makes_the_next_start_tell_at_once(self, world, tmp_path):
+        asked = asyncio.Event()
+
+        async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            asked.set()
+            await reader.read()
+            writer.close()
+
+        silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+        port = silent.sockets[0].getsockname()[1]
+        away = {"url": f"http://127.0.0.1:{port}/customer/v2"}
+        async with running(
+            tmp_path, tables(world, tmp_path, connections=shop(mark_exported=True), testio=away)
+        ) as run:
+            await run.post(world.payload(world.bugs[101], now()))
+            await asyncio.wait_for(asked.wait(), 15)
+        silent.close()
+        async with running(tmp_path, tables(world, tmp_path, connections=shop(mark_exported=True))):
+            await until(lambda: world.bugs[101].export_status == "exported")
 
     async def test_a_bug_that_test_io_does_not_know_is_dead_and_can_be_revived(self, world, tmp_path):
         async with running(tmp_path, tables(world, tmp_path, connections=shop(mark_exported=True))) as run:
