@@ -28,7 +28,7 @@ from bridge.model import Bug, Draft, Export, Finding, Json, Marker, Report, Verd
 from bridge.plugins import Plugins
 from bridge.routing import Router
 from bridge.secrets import Redactor
-from bridge.store import Receipt, Selection, Store, reading
+from bridge.store import News, Receipt, Selection, Store, reading
 from bridge.testio import Side
 from bridge.tracker import Tools, Tracker
 
@@ -148,6 +148,7 @@ class Bridge:
                 owner=f"{os.getpid()}-{new_id(self.clock.now())}",
                 prepare=self._prepare,
                 tell=self._tell,
+                lease=config.store.lease,
             )
         )
         self._downloader = downloader
@@ -168,6 +169,7 @@ class Bridge:
             await self.store.probe()
             await self.dispatcher.start(trackings)
             await self.testio.start(trackings)
+            self.store.listen(self._heard)
         except BaseException:
             await self.stop()
             raise
@@ -286,6 +288,15 @@ class Bridge:
 
     def _errand(self) -> None:
         self.testio.wake()
+
+    def _heard(self, news: News) -> None:
+        """Another replica made work, or changed something."""
+        if news.kind == "work":
+            self.dispatcher.new_work(news.trackers)
+            return
+        self.dispatcher.wake(news.trackers or None)
+        for name in news.trackers or self.dispatcher.trackings:
+            self.testio.resumed(name)
 
     def _prepare(self, draft: Draft, bug: Bug, tracker: str) -> Draft:
         return self.setup.plugins.prepare(draft, bug, tracker)  # after a reload, those of the new setup

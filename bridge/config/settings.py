@@ -129,6 +129,15 @@ class StoreSettings(Settings):
     url: str = Field(
         "sqlite:///bridge.db", repr=False, description="SQLite file (sqlite:///bridge.db) or PostgreSQL address"
     )
+    lease: Duration = Field(
+        timedelta(seconds=60),
+        ge=timedelta(seconds=2),
+        description="PostgreSQL: how long the work of a replica that died waits until another takes it up",
+    )
+    keep_delivered: Duration = Field(
+        timedelta(0),
+        description="delivered exports are deleted when they are older, their issues stay known; 0: kept for ever",
+    )
 
     @property
     def shown(self) -> str:

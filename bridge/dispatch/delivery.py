@@ -28,6 +28,7 @@ class Delivering:
     """One attempt under way.
 
     Attributes:
+        is_ours: Whether no other replica may have taken over; asked before the one call that makes an issue.
         doubt_since: Until when a create may have made an issue that we do not know; None for no doubt.
     """
 
@@ -38,6 +39,7 @@ class Delivering:
     random: Callable[[], float]
     prepare: Prepare
     owner: str
+    is_ours: Callable[[Claimed], bool] = lambda _claimed: True
     doubt_since: datetime | None = None
 
     async def run(self) -> Outcome:
@@ -122,6 +124,8 @@ class Delivering:
         return None
 
     async def _create(self, draft: Draft) -> Issue:
+        if not self.is_ours(self.claimed):
+            raise Unavailable("the lease ran out before anything was sent: another replica takes over")
         try:
             issue = _checked(await self.tracking.tracker.create(draft))
         except BaseException as error:  # cancellation is no clear answer either

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bridge.dispatch.lane import LEASE, Lane, Work
+from bridge.dispatch.lane import Lane, Work
 from bridge.dispatch.tracking import Tracking
 from bridge.errors import StoreError
 from bridge.store import reading
@@ -44,9 +44,7 @@ class Dispatcher:
             StoreError: The store does not answer.
         """
         now = self._work.clock.now()
-        lost = await self._work.store.recover(now=now, everything=True)
-        if lost:
-            self._log.warning("deliveries of an interrupted run are taken up again, in doubt", deliveries=lost)
+        await self._recover(now)
         latest = await self._work.store.read(reading.latest_moment)
         if latest is not None and latest - now > JUMP:
             await self._bring_nearer(latest - now, now)
@@ -92,7 +90,7 @@ class Dispatcher:
         clock = self._work.clock
         wall, steady = clock.now(), clock.monotonic()
         while True:
-            await asyncio.sleep(HEARTBEAT.total_seconds())
+            await asyncio.sleep(min(HEARTBEAT, self._work.lease / 4).total_seconds())
             now, ticked = clock.now(), clock.monotonic()
             back = wall + timedelta(seconds=ticked - steady) - now
             wall, steady = now, ticked
@@ -101,10 +99,26 @@ class Dispatcher:
                     await self._bring_nearer(back, now)
                 if abs(back) > JUMP:
                     self.wake()
-                await self._work.store.heartbeat(self._work.owner, now + LEASE)
+                held = await self._work.store.heartbeat(self._work.owner, now + self._work.lease)
+                for lane in self._lanes.values():
+                    lane.held(held, ticked)
+                if self._work.store.shared and await self._recover(now):
+                    self.wake()
             except StoreError as error:
                 self._log.error("the store does not take a heartbeat", error=str(error))
 
+    async def _recover(self, now: datetime) -> int:
+        """Take back what an earlier process, or another replica that died, left behind."""
+        store = self._work.store
+        lost = await store.recover(now=now, everything=not store.shared)
+        if lost:
+            self._log.warning("deliveries of an interrupted run are taken up again, in doubt", deliveries=lost)
+        return lost
+
     async def _bring_nearer(self, back: timedelta, now: datetime) -> None:
+        """Other replicas' clocks are not set back with ours: what waits for them stays as it is."""
+        if self._work.store.shared:
+            self._log.warning("this machine's clock is behind what others wrote: set it right", by=str(back))
+            return
         self._log.warning("the clock was set back; waiting moments are brought nearer", by=str(back))
         await self._work.store.shift(back, now)

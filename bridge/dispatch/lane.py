@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -16,7 +17,17 @@ from bridge.dispatch.delivery import Delivering, Prepare
 from bridge.dispatch.steps import FollowingUp
 from bridge.dispatch.tracking import Tracking
 from bridge.errors import StoreError, TrackerError
-from bridge.store import Batch, Claim, Claimed, ClaimedFollowup, FollowupOutcome, Outcome, State, Store
+from bridge.store import (
+    Batch,
+    Claim,
+    Claimed,
+    ClaimedFollowup,
+    FollowupOutcome,
+    Outcome,
+    State,
+    Store,
+    Together,
+)
 from bridge.tracker import TrackerSettings
 
 LEASE = timedelta(seconds=60)
@@ -24,6 +35,8 @@ POLL = timedelta(seconds=30)
 """A net only: everything that makes work wakes the lane."""
 RECHECK_FIRST, RECHECK_LONGEST = timedelta(minutes=1), timedelta(hours=1)
 _STORE_PAUSE = 1.0  # seconds before asking a store again that failed
+_SURE = 0.75
+"""The part of its lease in which a delivery may begin to create: the rest is for the call to get through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +57,19 @@ class Work:
     owner: str
     prepare: Prepare
     tell: Callable[[str, dict[str, Any]], None]
+    lease: timedelta = LEASE
+    """How long what is claimed stays ours without a heartbeat."""
+
+
+@dataclass(slots=True)
+class _Held:
+    """What is ours.
+
+    Attributes:
+        since: When it was last made sure (monotonic seconds).
+    """
+
+    since: float
 
 
 class Lane:
@@ -60,6 +86,9 @@ class Lane:
         self._recheck = RECHECK_FIRST
         self._recheck_at: datetime | None = None
         self._tokens, self._refilled = 1.0, work.clock.monotonic()
+        self._claimed: dict[str, _Held] = {}
+        self._steps: dict[int, _Held] = {}
+        self._unanswered = False
         self._log = structlog.get_logger("bridge.dispatch").bind(tracker=tracking.name)
 
     def wake(self) -> None:
@@ -108,27 +137,31 @@ class Lane:
 
     async def _start_what_is_due(self) -> Batch:
         async with self._starting:
+            began = self._work.clock.monotonic()
             batch = Batch() if self._stopping else await self._claim()
             for claimed in batch.deliveries:
-                self._start(self._deliver(claimed))
+                self._start(self._deliver(claimed), self._claimed, claimed.export_id, _Held(began))
             for step in batch.followups:
-                self._start(self._follow_up(step))
+                self._start(self._follow_up(step), self._steps, step.position, _Held(began))
             return batch
 
     async def _claim(self) -> Batch:
         free = min(self.tracking.tracker.settings.concurrency - len(self._running), self._allowed())
         if free < 1:
             return Batch()
-        batch = await self._work.store.claim(
-            Claim(
-                tracker=self.tracking.name,
-                owner=self._work.owner,
-                limit=free,
-                now=self._work.clock.now(),
-                lease=LEASE,
-                circuit_after=self.tracking.tracker.settings.retry.circuit_after,
-            )
+        wanted = Claim(
+            tracker=self.tracking.name,
+            owner=self._work.owner,
+            limit=free,
+            now=self._work.clock.now(),
+            lease=self._work.lease,
+            circuit_after=self.tracking.tracker.settings.retry.circuit_after,
+            together=self._together(),
+            under_way=frozenset((*self._claimed, *self._steps)) if self._unanswered else None,
         )
+        self._unanswered = self._work.store.shared  # until it is answered
+        batch = await self._work.store.claim(wanted)
+        self._unanswered = False
         self._tokens -= len(batch.deliveries) + len(batch.followups)
         return batch
 
@@ -136,13 +169,32 @@ class Lane:
         """Return how many attempts the configured rate lets start now (a token bucket of one second)."""
         settings: TrackerSettings = self.tracking.tracker.settings
         rate = settings.rate
-        if rate is None:
+        if rate is None or self._work.store.shared:  # then the store counts, for all replicas
             return settings.concurrency
         now = self._work.clock.monotonic()
         most = max(1.0, 1.0 / rate.interval)
         self._tokens = min(most, self._tokens + (now - self._refilled) / rate.interval)
         self._refilled = now
         return int(self._tokens)
+
+    def _together(self) -> Together | None:
+        if not self._work.store.shared:
+            return None
+        settings: TrackerSettings = self.tracking.tracker.settings
+        return Together(settings.concurrency, settings.rate.interval if settings.rate else None)
+
+    def held(self, deliveries: Collection[tuple[str, str]], began: float) -> None:
+        """Know what a heartbeat prolonged that began at a moment (monotonic seconds)."""
+        for export_id, name in deliveries:
+            if name == self.tracking.name and export_id in self._claimed:
+                self._claimed[export_id].since = max(began, self._claimed[export_id].since)
+
+    def _is_ours(self, claimed: Claimed) -> bool:
+        """Whether a delivery is surely ours for a while: a frozen process may wake up after its lease ran out."""
+        if not self._work.store.shared:
+            return True
+        held = self._claimed[claimed.export_id]
+        return self._work.clock.monotonic() - held.since < _seconds(self._work.lease) * _SURE
 
     async def _seconds_until_next(self, batch: Batch) -> float:
         if batch.paused:
@@ -152,7 +204,7 @@ class Lane:
         if batch.next_at is not None:
             waits.append((batch.next_at - self._work.clock.now()).total_seconds())
         rate = self.tracking.tracker.settings.rate
-        if rate is not None and self._tokens < 1:
+        if rate is not None and self._tokens < 1 and not self._work.store.shared:
             waits.append(rate.interval * (1 - self._tokens))
         return max(0.0, min(waits))
 
@@ -197,20 +249,25 @@ class Lane:
 
     # attempts
 
-    def _start(self, attempt: Any) -> None:
+    def _start(self, attempt: Any, among: dict[Any, _Held], key: str | int, held: _Held) -> None:
+        among[key] = held
         task = asyncio.get_running_loop().create_task(attempt)
         self._running.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, among, key, held))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, among: dict[Any, _Held], key: str | int, held: _Held, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
+        if among.get(key) is held:  # not claimed again already
+            del among[key]
         if not task.cancelled() and task.exception() is not None:
             self._log.error("an attempt broke", error=repr(task.exception()))
         self._wake.set()
 
     async def _deliver(self, claimed: Claimed) -> None:
         work = self._work
-        attempt = Delivering(claimed, self.tracking, work.store, work.clock, work.random, work.prepare, work.owner)
+        attempt = Delivering(
+            claimed, self.tracking, work.store, work.clock, work.random, work.prepare, work.owner, self._is_ours
+        )
         try:
             outcome = await attempt.run()
         except asyncio.CancelledError:

@@ -65,7 +65,7 @@ def take_again(connection: Connection, items: Sequence[NewExport]) -> list[Recei
 
 
 def _take_again(connection: Connection, item: NewExport) -> Receipt:
-    own = select(exports.c.identity, exports.c.state).where(exports.c.id == item.id)
+    own = select(exports.c.identity, exports.c.state).where(exports.c.id == item.id).with_for_update()
     current = connection.execute(own).one()
     if current.state == ExportState.ACCEPTED.value:  # somebody else was faster
         return replace(_known(connection, [current.identity])[current.identity], duplicate=True)

@@ -244,16 +244,18 @@ def resume(connection: Connection, items: Sequence[str]) -> list[bool]:
     return answers
 
 
-def heartbeat(connection: Connection, items: Sequence[tuple[str, float]]) -> list[None]:
-    """Prolong everything an owner holds (owner, seconds until which)."""
+def heartbeat(connection: Connection, items: Sequence[tuple[str, float]]) -> list[frozenset[tuple[str, str]]]:
+    """Prolong everything an owner holds (owner, seconds until which); returns the deliveries (export, tracker)."""
+    held = []
     for owner, until in items:
-        for table in (deliveries, followups):
-            connection.execute(
-                update(table)
-                .where(table.c.state == RUNNING, table.c.lease_owner == owner)
-                .values(lease_until=until)
-            )
-    return [None] * len(items)
+        longer = [
+            update(table).where(table.c.state == RUNNING, table.c.lease_owner == owner).values(lease_until=until)
+            for table in (deliveries, followups)
+        ]
+        rows = connection.execute(longer[0].returning(deliveries.c.export_id, deliveries.c.tracker)).all()
+        connection.execute(longer[1])
+        held.append(frozenset((row.export_id, row.tracker) for row in rows))
+    return held
 
 
 def recover(connection: Connection, items: Sequence[tuple[float, float]]) -> list[int]:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from bridge.errors import StoreError
 
 CHANNEL = "tracker_bridge"
-_MIGRATING, _BUGS = 0x7472_6272, 0x7472_6262
+_MIGRATING, _INTAKE = 0x7472_6272, 0x7472_6262
 """Numbers of our advisory locks; any would do that nobody else in this database uses."""
 
 _CONNECTION = {
@@ -85,11 +85,15 @@ def lock_schema(connection: Connection) -> None:
     connection.execute(select(func.pg_advisory_xact_lock(literal(_MIGRATING, BigInteger))))
 
 
-def lock_bugs(connection: Connection, bug_ids: Iterable[int | None]) -> None:
-    """Let no other replica decide whether these bugs were ever seen until this transaction ends."""
-    for bug_id in sorted({bug_id for bug_id in bug_ids if bug_id is not None}):
-        key = bug_id % 2**31
-        connection.execute(text("SELECT pg_advisory_xact_lock(:space, :key)"), {"space": _BUGS, "key": key})
+def lock_intake(connection: Connection, *, alone: bool) -> None:
+    """Let no other replica decide whether a bug was ever seen while one takes in what it asked for.
+
+    Args:
+        connection: In its transaction.
+        alone: Whether something is taken in that was asked for, which is rare; otherwise others may post as well.
+    """
+    lock = func.pg_advisory_xact_lock if alone else func.pg_advisory_xact_lock_shared
+    connection.execute(select(lock(literal(_INTAKE, BigInteger))))
 
 
 class Bell:

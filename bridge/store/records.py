@@ -85,8 +85,7 @@ class News:
     """What one replica tells the others.
 
     Attributes:
-        kind: `work` (there is new work), `changed` (a pause, a resumption), `errands` (there is something to do at
-            test IO), or `missed` (look at everything: nobody knows).
+        kind: `work` (there is new work), `changed` (a pause, a resumption), or `missed` (look at everything).
         trackers: For which trackers.
     """
 

@@ -159,9 +159,9 @@ class Store:
         self.tell(News("changed", (tracker,)))
         return changed
 
-    async def heartbeat(self, owner: str, until: datetime) -> None:
-        """Prolong everything that `owner` holds."""
-        await self._writer.submit(outcome.heartbeat, (owner, until.timestamp()))
+    async def heartbeat(self, owner: str, until: datetime) -> frozenset[tuple[str, str]]:
+        """Prolong everything that `owner` holds; returns the deliveries, as export and tracker."""
+        return await self._writer.submit(outcome.heartbeat, (owner, until.timestamp()))
 
     async def recover(self, *, now: datetime, everything: bool = False) -> int:
         """Give back what nobody holds any more; returns how many deliveries.

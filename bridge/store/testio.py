@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, update
 
-from bridge.store import accept
+from bridge.store import accept, postgresql
 from bridge.store.records import ExportState, NewExport, Receipt, State
 from bridge.store.schema import connections, deliveries, errands, exports, issues, looks, pulled, trackers
 
@@ -129,6 +129,8 @@ def take_in(connection: Connection, items: Sequence[Intake]) -> list[Receipt]:
     What was pulled, and its webhook comes late after all, is the same export. In the other direction what is
     pulled counts only where its bug was never seen. Both are decided in the transaction that writes.
     """
+    if connection.dialect.name == "postgresql":
+        postgresql.lock_intake(connection, alone=any(item.pulled for item in items))
     receipts: dict[str, Receipt] = {}
     posted = [item for item in items if not item.pulled]
     before = _pulled_before(connection, posted)
@@ -295,6 +297,7 @@ def due_errands(connection: Connection, items: Sequence[tuple[float, float, int]
             .where(errands.c.state == "pending", errands.c.next_at <= now)
             .order_by(errands.c.next_at, errands.c.position)
             .limit(limit)
+            .with_for_update(skip_locked=True)
         )
         rows = connection.execute(query).all()
         taken = [row.position for row in rows]

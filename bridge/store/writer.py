@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from bridge.errors import StoreError
+from bridge.store.postgresql import is_conflict
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -110,15 +111,31 @@ class Writer:
     def _commit(self, connection: Connection, jobs: list[_Job]) -> list[tuple[_Job, Any]]:
         """Commit all jobs together; where one of several is at fault, each by itself."""
         try:
-            results: list[Any] = []
-            with connection.begin():
-                for write, group in groupby(jobs, key=lambda job: job.write):
-                    results += write(connection, [job.item for job in group])
-            return list(zip(jobs, results, strict=True))
+            return list(zip(jobs, _write(connection, jobs), strict=True))
         except Exception as error:  # noqa: BLE001 - it becomes the callers' own exception
             if len(jobs) > 1 and not _is_of_the_store(error):
                 return [pair for job in jobs for pair in self._commit(connection, [job])]
             return [(job, _as_store_error(error)) for job in jobs]
+
+
+def _write(connection: Connection, jobs: Sequence[_Job], tries: int = 3) -> list[Any]:
+    """Return the results of all jobs, in one commit.
+
+    What only met another replica's transaction, or a server that had been restarted meanwhile, is done once more:
+    before the commit is asked for, nothing of it counts.
+    """
+    results: list[Any] = []
+    asked = False
+    try:
+        with connection.begin():
+            for write, group in groupby(jobs, key=lambda job: job.write):
+                results += write(connection, [job.item for job in group])
+            asked = True
+        return results
+    except DBAPIError as error:
+        if asked or tries <= 1 or not (error.connection_invalidated or is_conflict(error)):
+            raise
+    return _write(connection, jobs, tries - 1)
 
 
 def _is_of_the_store(error: Exception) -> bool:

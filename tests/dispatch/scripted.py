@@ -210,9 +210,10 @@ class WatchedStore(Store):
         self.claims.append((wanted, batch))
         return batch
 
-    async def heartbeat(self, owner: str, until: datetime) -> None:
-        await super().heartbeat(owner, until)
+    async def heartbeat(self, owner: str, until: datetime) -> frozenset[tuple[str, str]]:
+        held = await super().heartbeat(owner, until)
         self.beats.append(until)
+        return held
 
     async def shift(self, back: timedelta, now: datetime) -> None:
         await super().shift(back, now)
