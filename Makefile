@@ -51,4 +51,6 @@ clean: ## forget the environment and everything built
 .venv/developing: .venv/installed
 	@echo "Installing what the tests need"
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
+	@$(BIN)/python -m tests.postgresql || $(BIN)/python -m pip install --quiet --constraint constraints.txt --group postgresql \
+	  || echo "No PostgreSQL here: the tests that need one are skipped"
 	@touch $@

@@ -122,3 +122,16 @@ async def test_a_second_process_on_the_same_store_is_refused_in_words(file):
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
     assert "StoreError: another tracker-bridge is using bridge.db: stop it" in ended.stderr
+
+
+def test_without_postgresql_s_driver_its_address_is_answered_with_what_to_install():
+    program = (
+        "import sys\n"
+        "sys.modules['psycopg'] = None\n"  # as where it is not installed
+        "from bridge.store import Store\n"
+        "Store('postgresql://localhost/bridge')\n"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert "StoreError: PostgreSQL needs its driver: pip install 'tracker-bridge[postgresql]'" in ended.stderr
