@@ -149,6 +149,7 @@ class Bridge:
                 prepare=self._prepare,
                 tell=self._tell,
                 lease=config.store.lease,
+                keep=config.store.keep_delivered,
             )
         )
         self._downloader = downloader

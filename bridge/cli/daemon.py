@@ -168,8 +168,8 @@ def address(config: Config) -> str:
     return f"http://{f'[{near}]' if ':' in near else near}:{port}"
 
 
-def client_config(given: Path | None, *, connections: bool = False) -> Config:
-    """Return what a client needs of the configuration: `[server]`, and if wanted `[connections]`.
+def client_config(given: Path | None, *, connections: bool = False, store: bool = False) -> Config:
+    """Return what a client needs of the configuration: `[server]`, and if wanted `[connections]` or `[store]`.
 
     The rest is left alone: a person who looks at the daemon need not have the trackers' tokens in the environment.
 
@@ -184,7 +184,7 @@ def client_config(given: Path | None, *, connections: bool = False) -> Config:
         tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         return load_config(path, {}, os.environ)  # raises, in words for a person
-    wanted = {"server", "connections"} if connections else {"server"}
+    wanted = {"server", *(["connections"] if connections else []), *(["store"] if store else [])}
     chosen = {name: table for name, table in tables.items() if name in wanted}
     return build_config(chosen, path.absolute().parent, {}, os.environ, source=path)
 

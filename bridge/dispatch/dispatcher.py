@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from bridge.dispatch.housekeeping import Housekeeping
 from bridge.dispatch.lane import Lane, Work
 from bridge.dispatch.tracking import Tracking
 from bridge.errors import StoreError
@@ -29,7 +30,7 @@ class Dispatcher:
         self._work = work
         self._lanes: dict[str, Lane] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._heartbeat: asyncio.Task[None] | None = None
+        self._always: list[asyncio.Task[None]] = []
         self._log = structlog.get_logger("bridge.dispatch")
 
     @property
@@ -49,7 +50,8 @@ class Dispatcher:
         if latest is not None and latest - now > JUMP:
             await self._bring_nearer(latest - now, now)
         self._begin(trackings)
-        self._heartbeat = asyncio.create_task(self._beat())
+        keeping = Housekeeping(self._work.store, self._work.clock, self._work.keep)
+        self._always = [asyncio.create_task(self._beat()), asyncio.create_task(keeping.run())]
 
     def new_work(self, trackers: Iterable[str]) -> None:
         """There is new work for these trackers."""
@@ -71,9 +73,9 @@ class Dispatcher:
     async def stop(self, grace: timedelta) -> None:
         """Let what is under way end within `grace`, give back the rest."""
         await self._end(grace)
-        if self._heartbeat is not None:
-            self._heartbeat.cancel()
-            await asyncio.gather(self._heartbeat, return_exceptions=True)
+        for task in self._always:
+            task.cancel()
+        await asyncio.gather(*self._always, return_exceptions=True)
 
     def _begin(self, trackings: Iterable[Tracking]) -> None:
         self._lanes = {tracking.name: Lane(tracking, self._work) for tracking in trackings}

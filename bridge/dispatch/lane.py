@@ -59,6 +59,8 @@ class Work:
     tell: Callable[[str, dict[str, Any]], None]
     lease: timedelta = LEASE
     """How long what is claimed stays ours without a heartbeat."""
+    keep: timedelta = timedelta(0)
+    """How long delivered exports are kept; zero for ever."""
 
 
 @dataclass(slots=True)

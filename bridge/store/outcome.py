@@ -7,12 +7,27 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Text, Update, bindparam, case, delete, literal, select, true, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Float,
+    Text,
+    Update,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal,
+    literal_column,
+    select,
+    true,
+    update,
+)
 
 from bridge.model import Attachment, Issue
 from bridge.store.accept import insert_for, seconds
 from bridge.store.records import Effect, Followup, FollowupOutcome, Outcome, State
-from bridge.store.schema import PENDING, RUNNING, attempts, deliveries, followups, issues, trackers
+from bridge.store.schema import PENDING, RUNNING, attempts, deliveries, exports, followups, issues, looks, trackers
 
 
 def upsert(connection: Connection, table: Any) -> Any:
@@ -114,12 +129,34 @@ def _remember(connection: Connection, item: Outcome, issue: Issue, *, late: bool
             return
     else:
         connection.execute(statement.on_conflict_do_update(index_elements=["tracker", "bug_id"], set_=told))
+    if item.action not in {"ignored", "superseded"}:
+        values = {"export": item.export_id, "tracker": item.tracker, "bug": item.bug_id}
+        connection.execute(_look(connection.dialect.name), values | {"at": item.ended_at.timestamp()})
     for kind, attachment in item.followups:
         _add_followup(connection, item, issue, kind, attachment)
 
 
 def _columns(issue: Issue) -> dict[str, str]:
     return {"issue_id": plain(issue.id), "issue_key": plain(issue.key), "issue_url": plain(issue.url)}
+
+
+@cache
+def _look(dialect: str) -> Any:
+    """Have somebody look now and then whether people are done with an issue; at once after it was told again."""
+    export = bindparam("export", type_=Text)
+    source = select(exports.c.connection).where(exports.c.id == export).scalar_subquery()
+    row = {
+        "tracker": bindparam("tracker", type_=Text),
+        "bug_id": bindparam("bug", type_=BigInteger),
+        "export_id": export,
+        "looked_at": bindparam("at", type_=Float),
+        "done": literal_column("0"),
+        "connection": func.coalesce(source, ""),
+    }
+    again = {"export_id": export, "looked_at": literal_column("0"), "done": literal_column("0")}
+    fresh = insert_for(dialect, looks).values(row)
+    keys = ["tracker", "bug_id"]
+    return fresh.on_conflict_do_update(index_elements=keys, set_=again, where=looks.c.export_id != export)
 
 
 def _add_followup(

@@ -139,6 +139,7 @@ issues = Table(
     Column("issue_url", Text, nullable=False),
     Column("export_id", Text, nullable=False),
     Column("created_at", Float, nullable=False),
+    Index("issues_bug", "bug_id"),
 )
 
 followups = Table(
@@ -239,7 +240,7 @@ looks = Table(
     Column("done", Integer, nullable=False),
     Column("name", Text, nullable=False, server_default=""),
     Column("connection", Text, nullable=False, server_default=""),
-    Index("looks_due", "tracker", "looked_at", **_where("done = 0")),
+    Index("looks_due", "tracker", "connection", "looked_at", **_where("done = 0")),
 )
 
 compatibility = Table("compatibility", metadata, Column("oldest", Text, primary_key=True))

@@ -11,11 +11,25 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    Text,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    union,
+    update,
+)
 
 from bridge.store import accept, postgresql
 from bridge.store.records import ExportState, NewExport, Receipt, State
-from bridge.store.schema import connections, deliveries, errands, exports, issues, looks, pulled, trackers
+from bridge.store.schema import PENDING, connections, deliveries, errands, exports, issues, looks, pulled, trackers
 
 _SEEN = (ExportState.ACCEPTED.value, ExportState.UNROUTED.value)
 _MANY = 500
@@ -33,7 +47,7 @@ class Errand(enum.StrEnum):
     KNOWN = "known"
 
 
-WAITING = "waiting"
+WAITING, _WAITING = "waiting", literal_column("'waiting'", Text)
 """State of an errand that becomes due only once something else is done."""
 
 
@@ -91,8 +105,25 @@ class ErrandOutcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WantedLook:
+    """A request for an issue to look at.
+
+    Attributes:
+        tracker: The tracker's name.
+        connections: Those whose issues are looked at.
+        before: Issues that were looked at after this moment (seconds) are not due.
+        held: Until the answer is there the issue counts as looked at then: nobody else looks at it.
+    """
+
+    tracker: str
+    connections: tuple[str, ...]
+    before: float
+    held: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DueLook:
-    """An issue whose state is to be looked at."""
+    """An issue whose state is to be looked at; nobody else's for a while."""
 
     tracker: str
     bug_id: int
@@ -162,8 +193,9 @@ def _pulled_before(connection: Connection, posted: Sequence[Intake]) -> dict[str
 
 
 def _pull(connection: Connection, item: Intake) -> Receipt:
-    bug = select(exports.c.id).where(exports.c.bug_id == item.export.bug_id, exports.c.state.in_(_SEEN)).limit(1)
-    known = connection.scalar(bug)
+    bug = select(exports.c.id).where(exports.c.bug_id == item.export.bug_id, exports.c.state.in_(_SEEN))
+    made = select(issues.c.export_id).where(issues.c.bug_id == item.export.bug_id)  # its export may be deleted
+    known = connection.scalar(bug.limit(1)) or connection.scalar(made.limit(1))
     if known is not None and not _asked_again(connection, item):
         return _receipt_of(connection, known)
     (receipt,) = accept.accept(connection, [item.export])
@@ -182,7 +214,8 @@ def _asked_again(connection: Connection, item: Intake) -> bool:
 def _receipt_of(connection: Connection, export_id: str) -> Receipt:
     state = connection.scalar(select(exports.c.state).where(exports.c.id == export_id))
     going = select(deliveries.c.tracker).where(deliveries.c.export_id == export_id).order_by(deliveries.c.position)
-    return Receipt(export_id, tuple(connection.scalars(going)), ExportState(str(state)), duplicate=True)
+    gone = ExportState.ACCEPTED  # only what was delivered is ever deleted
+    return Receipt(export_id, tuple(connection.scalars(going)), ExportState(state or gone), duplicate=True)
 
 
 def _errand_rows(item: Intake) -> list[dict[str, Any]]:
@@ -211,12 +244,13 @@ def enrich(connection: Connection, items: Sequence[NewExport]) -> list[Receipt]:
 
 
 def seen_bugs(connection: Connection, bug_ids: Collection[int]) -> set[int]:
-    """Return those of the bugs of which there is an export."""
+    """Return those of the bugs of which there is, or was, an export."""
     wanted, found = sorted(bug_ids), set[int]()
     for start in range(0, len(wanted), _MANY):
         part = wanted[start : start + _MANY]
         query = select(exports.c.bug_id).where(exports.c.bug_id.in_(part), exports.c.state.in_(_SEEN))
-        found |= set(connection.scalars(query))
+        made = select(issues.c.bug_id).where(issues.c.bug_id.in_(part))  # their exports may be deleted
+        found |= set(connection.scalars(union(query, made)))
     return found
 
 
@@ -294,7 +328,7 @@ def due_errands(connection: Connection, items: Sequence[tuple[float, float, int]
     for now, until, limit in items:
         query = (
             select(errands)
-            .where(errands.c.state == "pending", errands.c.next_at <= now)
+            .where(errands.c.state == PENDING, errands.c.next_at <= now)
             .order_by(errands.c.next_at, errands.c.position)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -346,7 +380,7 @@ def ripen(connection: Connection, items: Sequence[tuple[float, Sequence[str]]]) 
     )
     ripe = []
     for now, ids in items:
-        change = update(errands).where(errands.c.state == "waiting", ready)
+        change = update(errands).where(errands.c.state == _WAITING, ready)
         change = change.where(errands.c.export_id.in_(ids)) if ids else change
         ripe.append(connection.execute(change.values(state="pending", next_at=now, changed_at=now)).rowcount)
     return ripe
@@ -354,9 +388,7 @@ def ripen(connection: Connection, items: Sequence[tuple[float, Sequence[str]]]) 
 
 def next_errand(connection: Connection) -> float | None:
     """Return when the next errand is due, in seconds; None for never."""
-    first: float | None = connection.scalar(
-        select(func.min(errands.c.next_at)).where(errands.c.state == "pending")
-    )
+    first: float | None = connection.scalar(select(func.min(errands.c.next_at)).where(errands.c.state == PENDING))
     return first
 
 
@@ -379,32 +411,22 @@ def revive_errands(connection: Connection, moments: Sequence[float]) -> list[int
 # looking at issues
 
 
-def due_look(connection: Connection, tracker: str, wanted: Sequence[str], before: float) -> DueLook | None:
-    """Return the issue of a tracker that was looked at longest ago; None for none that is due.
+def due_look(connection: Connection, items: Sequence[WantedLook]) -> list[DueLook | None]:
+    """Hand out the issue of a tracker that was looked at longest ago; None for none that is due."""
+    return [_due_look(connection, item) for item in items]
 
-    Args:
-        connection: To read with.
-        tracker: The tracker's name.
-        wanted: Connections whose issues are looked at.
-        before: Issues that were looked at after this moment (seconds) are not due.
-    """
-    same = and_(looks.c.tracker == issues.c.tracker, looks.c.bug_id == issues.c.bug_id)
-    due = or_(
-        and_(looks.c.looked_at.is_(None), issues.c.created_at <= before),  # nobody is done with a new one
-        and_(looks.c.done == 0, looks.c.looked_at <= before),
-        looks.c.export_id != issues.c.export_id,  # exported again since: it may have been reopened
-    )
-    query = (
-        select(issues, exports.c.connection)
-        .join(exports, exports.c.id == issues.c.export_id)
-        .outerjoin(looks, same)
-        .where(issues.c.tracker == tracker, exports.c.connection.in_(wanted), due)
-        .order_by(func.coalesce(looks.c.looked_at, 0.0), issues.c.created_at)
-        .limit(1)
-    )
-    row = connection.execute(query).one_or_none()
-    if row is None:
+
+def _due_look(connection: Connection, item: WantedLook) -> DueLook | None:
+    first = [
+        row
+        for name in item.connections
+        if (row := connection.execute(next_look(item.tracker, name, item.before)).one_or_none())
+    ]
+    if not first:
         return None
+    row = min(first, key=lambda each: float(each.looked_at))
+    ours = and_(looks.c.tracker == row.tracker, looks.c.bug_id == row.bug_id)
+    connection.execute(update(looks).where(ours).values(looked_at=item.held))
     return DueLook(
         tracker=row.tracker,
         bug_id=row.bug_id,
@@ -416,6 +438,26 @@ def due_look(connection: Connection, tracker: str, wanted: Sequence[str], before
     )
 
 
+def next_look(tracker: str, name: str, before: float) -> Select[Any]:
+    """Return the query for the issue from a connection that was looked at longest ago, if that is due.
+
+    Args:
+        tracker: The tracker's name.
+        name: The connection's.
+        before: Issues that were looked at after this moment (seconds) are not due.
+    """
+    same = and_(issues.c.tracker == looks.c.tracker, issues.c.bug_id == looks.c.bug_id)
+    due = and_(looks.c.done == literal_column("0"), looks.c.looked_at <= before)
+    return (
+        select(looks, issues.c.issue_id, issues.c.issue_key, issues.c.issue_url)
+        .join(issues, same)
+        .where(looks.c.tracker == tracker, looks.c.connection == name, due)
+        .order_by(looks.c.looked_at)
+        .limit(1)
+        .with_for_update(of=looks, skip_locked=True)
+    )
+
+
 def looked(connection: Connection, items: Sequence[Looked]) -> list[bool]:
     """Write down what was seen; where that was the last issue of its bug to be done, the errand to test IO too."""
     return [_looked(connection, item) for item in items]
@@ -423,18 +465,10 @@ def looked(connection: Connection, items: Sequence[Looked]) -> list[bool]:
 
 def _looked(connection: Connection, item: Looked) -> bool:
     due = item.due
-    mine = and_(looks.c.tracker == due.tracker, looks.c.bug_id == due.bug_id)
-    connection.execute(delete(looks).where(mine))
-    connection.execute(
-        insert(looks).values(
-            tracker=due.tracker,
-            bug_id=due.bug_id,
-            export_id=due.export_id,
-            looked_at=item.now,
-            done=int(item.done),
-            name=item.name[:200],
-        )
-    )
+    same = and_(looks.c.tracker == due.tracker, looks.c.bug_id == due.bug_id, looks.c.export_id == due.export_id)
+    seen = {"looked_at": item.now, "done": int(item.done), "name": item.name[:200]}
+    if not connection.execute(update(looks).where(same).values(seen)).rowcount:
+        return False  # exported again meanwhile: what was seen is of before
     if not item.done or item.errand is None or _open_issues(connection, due.bug_id, item.counted):
         return False
     row = {
@@ -464,14 +498,9 @@ def look_again(connection: Connection, items: Sequence[tuple[str, Sequence[str]]
     found = []
     for tracker, words in items:
         named = or_(issues.c.issue_id.in_(words), issues.c.issue_key.in_(words), issues.c.issue_url.in_(words))
-        mine = select(issues.c.bug_id, issues.c.export_id).where(issues.c.tracker == tracker, named)
-        rows = connection.execute(mine).all()
-        told = looks.c.tracker == tracker, looks.c.bug_id.in_([row.bug_id for row in rows])
-        connection.execute(delete(looks).where(*told))
-        fresh = {"tracker": tracker, "looked_at": 0.0, "done": 0}
-        if rows:
-            again = [fresh | {"bug_id": row.bug_id, "export_id": row.export_id} for row in rows]
-            connection.execute(insert(looks), again)
+        rows = connection.scalars(select(issues.c.bug_id).where(issues.c.tracker == tracker, named)).all()
+        again = update(looks).where(looks.c.tracker == tracker, looks.c.bug_id.in_(rows))
+        connection.execute(again.values(looked_at=0.0, done=0))
         found.append(len(rows))
     return found
 

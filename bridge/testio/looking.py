@@ -16,9 +16,11 @@ from bridge.dispatch import Tracking
 from bridge.errors import Gone, NotAllowed, RateLimited, StoreError, TrackerError
 from bridge.model import Issue, IssueState, Json
 from bridge.store import Store
-from bridge.store.testio import DueLook, Errand, Looked, due_look, held_up, look_again, looked
+from bridge.store.testio import DueLook, Errand, Looked, WantedLook, due_look, held_up, look_again, looked
 
 _REFUSED, _LIMITED, _FAILED = timedelta(minutes=10), timedelta(minutes=1), timedelta(seconds=30)
+_HELD = timedelta(minutes=1)
+"""How long an issue is nobody else's while we look at it."""
 _LONGEST_NAP = 30.0  # seconds; a hook of the tracker wakes earlier
 _MOST_WORDS = 250
 _LONGEST_WORD = 500
@@ -88,7 +90,9 @@ class Looker:
         if self._tracking.name in await self._store.read(held_up, now.timestamp()):
             return _LONGEST_NAP
         before = (now - every).timestamp()
-        due = await self._store.read(due_look, self._tracking.name, self._wanted, before)
+        held = before + _HELD.total_seconds()
+        wanted = WantedLook(tracker=self._tracking.name, connections=self._wanted, before=before, held=held)
+        due = await self._store.write(due_look, wanted)
         if due is None:
             return min(_LONGEST_NAP, max(self._pace, every.total_seconds() / 4))
         try:
