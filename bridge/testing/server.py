@@ -11,6 +11,7 @@ import socket
 import socketserver
 import struct
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -129,6 +130,10 @@ class FaultKind(enum.StrEnum):
     """Processed, and no answer comes until the client gives up."""
     HALF = "half"
     """Processed; the connection ends in the middle of the answer."""
+    LATE_BEFORE = "late-before"
+    """Processed and answered `seconds` later: the client may have given up before anything happened."""
+    LATE_AFTER = "late-after"
+    """Processed at once, answered `seconds` later."""
 
 
 _UNPROCESSED = {FaultKind.REFUSE, FaultKind.RESET_BEFORE, FaultKind.HANG_BEFORE}
@@ -142,12 +147,14 @@ class Fault:
     Attributes:
         when: Which requests it strikes; a function of the request for any others.
         reply: For REFUSE and ANSWER_AFTER; a gateway's 502 page when None.
+        seconds: For LATE_BEFORE and LATE_AFTER.
     """
 
     kind: FaultKind
     when: When | Callable[[Request], bool] = When.CREATE
     times: int = 1
     reply: Reply | None = None
+    seconds: float = 0
 
 
 class FakeServer:
@@ -230,9 +237,12 @@ class FakeServer:
         """Return the answer and what is to go wrong with it."""
         with self.lock:
             self.requests.append(request)
-            fault = self._strike(request)
+            fault = self.strike(request)
             if fault and fault.kind in _UNPROCESSED:
                 return fault.reply or _BAD_GATEWAY, fault
+        if fault and fault.kind is FaultKind.LATE_BEFORE:
+            time.sleep(fault.seconds)
+        with self.lock:
             reply = self._process(request)
             if fault and fault.kind is FaultKind.ANSWER_AFTER:
                 return fault.reply or _BAD_GATEWAY, fault
@@ -250,7 +260,8 @@ class FakeServer:
             self.invalid.append(f"{request}: {violation}")
         return reply
 
-    def _strike(self, request: Request) -> Fault | None:
+    def strike(self, request: Request) -> Fault | None:
+        """Return what goes wrong with a request: the next injected fault that fits; a fake may throw dice instead."""
         for index, fault in enumerate(self._faults):
             if self._strikes(fault, request):
                 if fault.times > 1:
@@ -331,6 +342,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self._reset()
             case FaultKind.HANG_BEFORE | FaultKind.HANG_AFTER:
                 self._hang()
+            case FaultKind.LATE_AFTER:
+                time.sleep(fault.seconds if fault else 0)
+                self.wfile.write(raw)
             case FaultKind.HALF:
                 self.close_connection = True
                 self.wfile.write(raw[: len(raw) - max(1, len(reply.content) // 2)])
