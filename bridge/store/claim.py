@@ -17,6 +17,7 @@ from sqlalchemy import (
     Select,
     Text,
     bindparam,
+    delete,
     exists,
     func,
     insert,
@@ -223,11 +224,15 @@ def _count_under_way() -> Select[tuple[int]]:
 
 def _give_back_unknown(connection: Connection, item: Claim, under_way: frozenset[str | int]) -> None:
     """Give back what was handed out and never arrived: the connection broke when the transaction was to end."""
-    free = {"state": State.PENDING.value, "lease_owner": None, "lease_until": None}
+    free: dict[str, Any] = {"state": State.PENDING.value, "lease_owner": None, "lease_until": None}
     for table, key in ((deliveries, deliveries.c.export_id), (followups, followups.c.position)):
         known = [each for each in under_way if isinstance(each, int) == (table is followups)]
         lost = (table.c.state == RUNNING, table.c.lease_owner == item.owner, table.c.tracker == item.tracker)
-        connection.execute(update(table).where(*lost, key.not_in(known)).values(free))
+        again = update(table).where(*lost, key.not_in(known)).values(free | {"attempts": table.c.attempts - 1})
+        unknown = connection.scalars(again.returning(table.c.export_id)).all()
+        if table is deliveries and unknown:
+            started = (attempts.c.tracker == item.tracker, attempts.c.outcome == "running")
+            connection.execute(delete(attempts).where(attempts.c.export_id.in_(unknown), *started))
 
 
 def _under_way(connection: Connection, tracker: str) -> bool:

@@ -205,6 +205,7 @@ class TestInDoubt:
         assert (await world.delivery("e2"))["action"] == "found"
         assert tracker.made(1) == ["1"]
 
+    @pytest.mark.usefixtures("one_process")
     async def test_an_interrupted_run_is_taken_up_in_doubt(self, world):
         """What a crash leaves: claimed, and no outcome."""
         await world.start()
@@ -363,6 +364,7 @@ class TestTheEnd:
 
         assert (await world.delivery())["state"] == "dead"
 
+    @pytest.mark.usefixtures("one_process")
     async def test_a_kept_export_that_this_program_cannot_read_is_dead_with_words(self, world):
         await world.export()
         await world.store._writer.submit(_spoil, None)

@@ -218,6 +218,7 @@ class TestTime:
     def _quick_heartbeat(self, monkeypatch):
         monkeypatch.setattr(dispatcher, "HEARTBEAT", timedelta(milliseconds=5))
 
+    @pytest.mark.usefixtures("one_process")
     async def test_a_clock_set_back_does_not_make_a_retry_wait_longer(self, world):
         await world.start()
         world.tracker().on("create", Unavailable("down"))
@@ -239,6 +240,7 @@ class TestTime:
         world.clock.jump(timedelta(hours=10))
         await world.until(lambda: world.tracker().made(1) == ["1"])
 
+    @pytest.mark.usefixtures("one_process")
     async def test_a_clock_set_back_hides_no_doubt(self, world):
         await world.start()
         tracker = world.tracker()
@@ -279,6 +281,7 @@ class TestTime:
         await world.until(lambda: len(world.store.beats) > beats)
 
 
+@pytest.mark.usefixtures("one_process")
 async def test_what_an_earlier_process_left_behind_is_taken_up_at_once(world):
     await world.start()
     await held(world)
