@@ -261,7 +261,7 @@ class FakeServer:
         return reply
 
     def strike(self, request: Request) -> Fault | None:
-        """Return what goes wrong with a request: the next injected fault that fits; a fake may throw dice instead."""
+        """Return what goes wrong with a request: the next injected fault that fits. Others throw dice."""
         for index, fault in enumerate(self._faults):
             if self._strikes(fault, request):
                 if fault.times > 1:
