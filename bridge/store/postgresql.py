@@ -37,7 +37,7 @@ _SESSION = """
 DO $$ BEGIN
   IF current_setting('synchronous_commit') IN ('off', 'local') THEN SET synchronous_commit = 'on'; END IF;
 END $$;
-SET idle_in_transaction_session_timeout = '20s';
+SET idle_in_transaction_session_timeout = '5s';
 SET lock_timeout = '5s';
 SET statement_timeout = '60s'
 """

@@ -16,6 +16,8 @@ class ExportState(enum.StrEnum):
     """What became of an export at the door."""
 
     ACCEPTED = "accepted"
+    ENRICHING = "enriching"
+    """Written down; routed once its bug was fetched from test IO."""
     UNROUTED = "unrouted"
     IGNORED = "ignored"
     REJECTED = "rejected"

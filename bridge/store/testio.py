@@ -31,7 +31,7 @@ from bridge.store import accept, postgresql
 from bridge.store.records import ExportState, NewExport, Receipt, State
 from bridge.store.schema import PENDING, connections, deliveries, errands, exports, issues, looks, pulled, trackers
 
-_SEEN = (ExportState.ACCEPTED.value, ExportState.UNROUTED.value)
+_SEEN = (ExportState.ACCEPTED.value, ExportState.ENRICHING.value, ExportState.UNROUTED.value)
 _MANY = 500
 """Values in one condition: databases limit them."""
 _LATEST = 3600.0
@@ -199,7 +199,7 @@ def _pull(connection: Connection, item: Intake) -> Receipt:
     if known is not None and not _asked_again(connection, item):
         return _receipt_of(connection, known)
     (receipt,) = accept.accept(connection, [item.export])
-    if not receipt.duplicate and receipt.state in {ExportState.ACCEPTED, ExportState.UNROUTED}:
+    if not receipt.duplicate and receipt.state.value in _SEEN:
         taken = {"export_id": receipt.export, "taken_at": item.export.received_at.timestamp()}
         connection.execute(delete(pulled).where(pulled.c.bug_id == item.export.bug_id))
         connection.execute(insert(pulled).values(bug_id=item.export.bug_id, **taken))
