@@ -3,7 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit lint format bench wheel clean
+EXPORTS ?= 10000
+DATABASE ?= both
+SEED ?=
+
+.PHONY: help run test unit faults lint format bench wheel clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -16,6 +20,9 @@ test: .venv/developing ## all tests, with real processes
 
 unit: .venv/developing ## the tests that start no process and talk to no tracker, in less than a minute
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not process" --ignore tests/trackers
+
+faults: .venv/developing ## everything goes wrong, and nothing may be lost or doubled: EXPORTS=10000 SEED= DATABASE=both
+	@$(BIN)/python -m tests.faults --exports $(EXPORTS) --database $(DATABASE) $(if $(SEED),--seed $(SEED))
 
 lint: .venv/developing ## style, types, and who may import whom
 	@$(BIN)/ruff check .

@@ -8,10 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from threading import Event, Lock
@@ -67,21 +65,6 @@ def configuration(
             for name, (type_, server) in trackers.items()
         },
     }
-
-
-@dataclass
-class Ends:
-    """How the daemons' lives ended.
-
-    Attributes:
-        kills: Number of kills, by moment.
-        unexpected: Ends that nobody wanted, with what the daemon said last.
-        database_away: Since when the database is away, or until when it was (monotonic seconds).
-    """
-
-    kills: Counter[str] = field(default_factory=Counter)
-    unexpected: list[str] = field(default_factory=list)
-    graceful: int = 0
 
 
 class Replica:
