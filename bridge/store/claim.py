@@ -208,8 +208,9 @@ def _claim_share(connection: Connection, item: Claim, together: Together, status
 
 def _tokens(status: Any, interval: float, now: float) -> float:
     """Return how many may start by the rate: a bucket of one second, shared, which is full with one at first."""
-    tokens = 1.0 if status.tokens is None else status.tokens
-    return float(min(max(1.0, 1.0 / interval), tokens + max(0.0, now - status.refilled_at) / interval))
+    if status.tokens is None:
+        return 1.0
+    return float(min(max(1.0, 1.0 / interval), status.tokens + max(0.0, now - status.refilled_at) / interval))
 
 
 @cache

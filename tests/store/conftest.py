@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from bridge.errors import TrackerError
 from bridge.model import Attachment, Issue
@@ -141,7 +142,7 @@ class Database:
         """What another process sees in it; also changes what there is, for a statement that returns nothing."""
         engine = open_engine(self.url, writes=True)
         with engine.begin() as connection:
-            result = connection.exec_driver_sql(query)
+            result = connection.execute(text(query))
             found = [tuple(row) for row in result] if result.returns_rows else []
         engine.dispose()
         return found
