@@ -140,8 +140,7 @@ class Ingest:
         errands = []
         if settings.enrich and new.state in {ExportState.ACCEPTED, ExportState.UNROUTED}:
             errands.append(testio.Errand.ENRICH)
-            note = Problem("", "is fetched from test IO before it is routed")
-            new = replace(new, state=ExportState.UNROUTED, destinations=(), problems=(note,))
+            new = replace(new, state=ExportState.ENRICHING, destinations=())
         if settings.mark_exported:
             errands.append(testio.Errand.EXPORTED)
         told = told_before.timestamp() if told_before else None

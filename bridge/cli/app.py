@@ -84,9 +84,7 @@ ENTRIES = {
     "connections": Entry(
         "bridge.cli.connections:app", _SET_UP, "test IO's connections: from the configuration, or by hand."
     ),
-    "store": Entry(
-        "bridge.cli.store:app", _SET_UP, "The store: move it into another database, and back it up."
-    ),
+    "store": Entry("bridge.cli.store:app", _SET_UP, "The store: move it into another database, and back it up."),
     "status": Entry(
         "bridge.cli.status:status",
         _LOOK,

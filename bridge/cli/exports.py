@@ -155,6 +155,7 @@ def _nowhere(word: str) -> str:
     return {
         "rejected": "nothing can be made of it; it is kept, and can be replayed once the bridge understands it",
         "unrouted": "no route takes it; it is kept, and can be replayed once one does",
+        "enriching": "its bug is fetched from test IO first; then it goes where its routes say",
         "ignored": "nothing is to be done with it; it is kept",
     }.get(word, "no deliveries")
 

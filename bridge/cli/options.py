@@ -24,7 +24,7 @@ StateOption = Annotated[
     typer.Option(
         "--state",
         metavar="STATE",
-        help="pending, running, delivered, dead; accepted, unrouted, ignored, rejected; may be repeated",
+        help="pending, running, delivered, dead; accepted, enriching, unrouted, ignored, rejected; may be repeated",
     ),
 ]
 SinceOption = Annotated[
@@ -36,7 +36,7 @@ ErrorOption = Annotated[
 BugOption = Annotated[int | None, typer.Option("--bug", metavar="ID", help="only of this bug of test IO's")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="do not ask")]
 
-STATES = ("pending", "running", "delivered", "dead", "accepted", "unrouted", "ignored", "rejected")
+STATES = ("pending", "running", "delivered", "dead", "accepted", "enriching", "unrouted", "ignored", "rejected")
 _DURATION = re.compile(r"(\d+(\.\d+)?\s*(ms|s|m|h|d|w)\s*)+", re.IGNORECASE)
 
 

@@ -21,6 +21,7 @@ COLOURS: Mapping[str, str] = {
     "delivered": "green",
     "accepted": "green",
     "ok": "green",
+    "enriching": "cyan",
     "pending": "cyan",
     "running": "cyan",
     "warning": "yellow",

@@ -134,7 +134,7 @@ class Errands:
 
     async def _enrich(self, errand: DueErrand, client: CustomerApi) -> None:
         kept = await self._store.read(reading.export_body, errand.export_id)
-        if kept is None or kept["state"] != ExportState.UNROUTED.value:  # somebody replayed it meanwhile
+        if kept is None or kept["state"] != ExportState.ENRICHING.value:  # somebody replayed it meanwhile
             return
         document = payload.parse(kept["body"])
         body = payload.dump(enriched(document, await client.bug(errand.bug_id)))
@@ -143,7 +143,7 @@ class Errands:
 
     async def _go_on_without(self, errand: DueErrand, why: str) -> None:
         kept = await self._store.read(reading.export_body, errand.export_id)
-        if kept is None or kept["state"] != ExportState.UNROUTED.value:
+        if kept is None or kept["state"] != ExportState.ENRICHING.value:
             return
         self._log.warning("an export goes on without what test IO knows of its bug", bug=errand.bug_id, error=why)
         received = datetime.fromtimestamp(kept["received_at"], UTC)

@@ -96,7 +96,7 @@ def _export() -> dict[str, Any]:
         "required": ["export", "state", "deliveries", "duplicate"],
         "properties": {
             "export": {"type": "string"},
-            "state": {"enum": ["accepted", "unrouted", "ignored"]},
+            "state": {"enum": ["accepted", "enriching", "unrouted", "ignored"]},
             "deliveries": {"type": "array", "items": {"type": "string"}},
             "duplicate": {"type": "boolean"},
         },

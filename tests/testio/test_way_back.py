@@ -235,9 +235,10 @@ class TestEnriching:
             receipt = await run.post(world.payload(bug, now()))
             await until(lambda: run.tracker().drafts)
             await run.finish()
+            (export,) = await run.exports()
             again = await run.post(world.payload(bug, now()))
 
-            assert receipt["state"] == "unrouted"
+            assert (receipt["state"], export["state"]) == ("enriching", "accepted")
             assert run.tracker().drafts["1"].title == "Payment: I see it, too"
             assert not again["duplicate"]
 
