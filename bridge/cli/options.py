@@ -24,7 +24,8 @@ StateOption = Annotated[
     typer.Option(
         "--state",
         metavar="STATE",
-        help="pending, running, delivered, dead; accepted, enriching, unrouted, ignored, rejected; may be repeated",
+        help="pending, running, delivered, dead; accepted, enriching, unrouted, ignored, rejected; "
+        "may be repeated",
     ),
 ]
 SinceOption = Annotated[
