@@ -1,0 +1,340 @@
+"""Wrike: tasks in one folder, project or space.
+
+API v4, https://developers.wrike.com/overview/. Last verified in November 2026: requests and answers against a
+description made from Wrike's own documentation; no live account was asked.
+
+Odd: a token is valid on the host of its account's data centre only; values go in a form, in which every list is
+JSON; what a folder's permalink shows is no id for the API; metadata is seen by the API app that wrote it alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from bridge import (
+    Answer,
+    AttachmentFile,
+    Body,
+    Draft,
+    Gone,
+    HttpTracker,
+    Issue,
+    IssueState,
+    Json,
+    Marker,
+    Markup,
+    NotAllowed,
+    Purpose,
+    RateLimited,
+    Rejected,
+    Report,
+    Secret,
+    Tools,
+    Tracker,
+    TrackerError,
+    TrackerSettings,
+    error_for,
+    fingerprint,
+    hookimpl,
+)
+from bridge.http import retry_after, words_in
+from bridge.units import CallRate, Rate
+from bridge_plugins._wrike_names import Directory, number_in
+
+IMPORTANCE = ("High", "Normal", "Low")
+NATIVE = frozenset({"dates", "followers", "parents", "follow", "effortAllocation", "billingType"})
+"""Keys of `fields` that are a task's own; every other one names a custom field."""
+ADDED = {key: f"add{key[0].upper()}{key[1:]}" for key in ("responsibles", "followers", "parents", "superTasks")}
+"""What a list is called in a change: what people added stays."""
+METADATA = "testio-bug"
+MARGIN = timedelta(minutes=5)  # our clock and Wrike's may differ by so much
+MINUTE = timedelta(minutes=1)  # in which Wrike counts requests
+PAGE = 100  # tasks in one answer
+
+
+class Settings(TrackerSettings):
+    """`[trackers.NAME]` with `type = "wrike"`."""
+
+    url: str = Field("https://www.wrike.com", description="Wrike's address as your browser shows it")
+    token: Secret = Field(description="permanent access token of an API app")
+    folder: str = Field(
+        min_length=1, description='folder, project or space: its permalink, id, or name ("Space/Folder")'
+    )
+    status: str = Field("", description="status of new tasks; empty: the workflow's first")
+    severity_field: str = Field("", description="title of the custom field that `severities` fill")
+    rate: CallRate | None = Field(Rate(100, 60), description="at most so many deliveries started")
+
+
+def task(draft: Draft, settings: Settings) -> dict[str, Json]:
+    """Return what is sent for the parts of a draft that are to be set, with names where Wrike wants ids."""
+    own = draft.fields if draft.sets("fields") else {}
+    custom = {name: value for name, value in own.items() if name not in NATIVE}
+    if settings.severity_field and draft.severity and draft.sets("severity"):
+        custom = {settings.severity_field: draft.severity, **custom}
+    parts: list[tuple[str, str, Json]] = [
+        ("title", "title", draft.title),
+        ("body", "description", draft.body.text),
+        ("priority", "importance", importance_of(draft.priority)),
+        ("assignee", "responsibles", [name for each in draft.assignee.split(",") if (name := each.strip())]),
+        ("parent", "superTasks", [draft.parent] if draft.parent else []),
+        ("issue_type", "customItemTypeId", draft.issue_type),
+    ]
+    chosen = {name: value for part, name, value in parts if draft.sets(part) and value}
+    native = {name: value for name, value in own.items() if name in NATIVE}
+    return chosen | native | ({"customFields": custom} if custom else {})
+
+
+def importance_of(word: str) -> str:
+    """Return an importance as Wrike writes it, empty for a word that is none."""
+    return {each.casefold(): each for each in IMPORTANCE}.get(word.casefold(), "")
+
+
+class Wrike(HttpTracker[Settings]):
+    """Tasks in one folder, project or space."""
+
+    type = "wrike"
+    label = "Wrike"
+    settings_type = Settings
+    markup = Markup.HTML
+    title_limit = 250  # Wrike publishes neither
+    body_limit = 60_000
+    settle = timedelta(seconds=15)
+    default_labels: ClassVar[tuple[str, ...]] = ()
+    default_priorities: ClassVar[Mapping[str, str]] = {
+        "critical": "High",
+        "high": "High",
+        "medium": "Normal",
+        "low": "Low",
+    }
+
+    def __init__(self, name: str, settings: Settings, tools: Tools | None = None) -> None:
+        super().__init__(name, settings, tools)
+        self.names = Directory(settings, self.look, self.tools.clock)
+
+    @property
+    def base_url(self) -> str:
+        """The API's address."""
+        return f"{self.settings.url.rstrip('/')}/api/v4"
+
+    @property
+    def account(self) -> str:
+        """The host, and the token's fingerprint: rate limits are per token."""
+        return f"{urlsplit(self.settings.url).hostname}/{fingerprint(self.settings.token.get_secret_value())}"
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the token."""
+        return {"Authorization": f"Bearer {self.settings.token.get_secret_value()}"}
+
+    def explain(self, answer: Answer, data: Json, purpose: Purpose) -> TrackerError | None:
+        """Return the error that an answer means.
+
+        https://developers.wrike.com/errors/
+        """
+        if answer.status < 300:
+            return super().explain(answer, data, purpose)
+        code, now = str(data.get("error") or "") if isinstance(data, dict) else "", self.tools.clock.now()
+        words = (
+            f"{data.get('errorDescription') or 'refused'} ({code})" if code else answer.message or words_in(data)
+        )
+        if answer.status == 401:
+            told = f"{words}: the token is wrong, or belongs to another host than {self.settings.url}"
+            return NotAllowed(told, status=401)
+        if answer.status == 403 and code == "not_allowed" and purpose is Purpose.ISSUE:
+            return Rejected(words, status=403)  # a full storage, a plan's limits: of this request only
+        if answer.status == 404 and purpose is not Purpose.ISSUE:
+            return NotAllowed(f"{words}: correct `folder`, or share it with the token's user", status=404)
+        if answer.status == 429:
+            return RateLimited(words, status=429, retry_after=retry_after(answer.headers, now) or MINUTE)
+        return error_for(replace(answer, message=words), purpose, now)
+
+    async def create(self, draft: Draft) -> Issue:
+        """Make the task, with the marker in its metadata."""
+        sent, warnings = await self._resolved(self._new(draft))
+        path = f"/folders/{await self.names.folder_id()}/tasks"
+        try:
+            data = await self.call("POST", path, purpose=Purpose.CREATE, data=form(sent))
+        except (NotAllowed, Rejected):
+            self.names.forget()  # an id that we remember may be of something that was deleted
+            raise
+        self.created(data, "data", 0, "id")
+        return self._issue(data["data"][0], *warnings)
+
+    async def find(self, marker: Marker) -> Issue | None:
+        """Look for the marker in the metadata of all tasks; then in the folder's newest descriptions."""
+        found = await self._by_metadata(marker) or await self._by_text(marker)
+        if not found:
+            return None
+        first, *others = sorted(found, key=lambda each: str(each.get("createdDate")))
+        told = [f"another task carries {marker.text}: {each['permalink']}" for each in others]
+        return self._issue(first, *told)
+
+    async def update(self, issue: Issue, draft: Draft) -> Issue:
+        """Set parts of the draft. People and folders that somebody added stay."""
+        wanted = task(draft, self.settings)
+        wanted.pop("customItemTypeId", None)  # a task keeps its type
+        sent, warnings = await self._resolved(wanted)
+        await self._task(issue)
+        if sent:
+            values = form({ADDED.get(name, name): value for name, value in sent.items()})
+            await self.call("PUT", f"/tasks/{issue.id}", purpose=Purpose.ISSUE, data=values)
+        return replace(issue, warnings=tuple(warnings))
+
+    async def comment(self, issue: Issue, body: Body) -> None:
+        """Add a comment."""
+        await self._task(issue)
+        sent = {"text": body.text, "plainText": "false"}
+        await self.call("POST", f"/tasks/{issue.id}/comments", purpose=Purpose.ISSUE, data=sent)
+
+    async def attach(self, issue: Issue, file: AttachmentFile) -> None:
+        """Upload a file, unless an earlier try whose answer was lost did."""
+        path, name = f"/tasks/{issue.id}/attachments", header_safe(file.name)
+        there = await self.look(path, Purpose.ISSUE)
+        if any((each.get("name"), each.get("size")) == (name, file.size) for each in there):
+            return
+        headers = {"X-File-Name": name, "X-Requested-With": "XMLHttpRequest"}
+        await self.send_file(path, file, headers=headers)
+
+    async def state(self, issue: Issue) -> IssueState:
+        """Return whether the task's status is of the group Completed or Cancelled."""
+        group = str((await self._task(issue)).get("status") or "")
+        return IssueState(group in {"Completed", "Cancelled"}, group)
+
+    async def check(self) -> Report:
+        """Look at the token, the folder, and every configured status, person, type and custom field."""
+        from bridge_plugins._wrike_doctor import findings  # noqa: PLC0415 - it knows this module
+
+        return Report(tuple([finding async for finding in findings(self)]))
+
+    def preview(self, draft: Draft) -> Json:
+        """Return the form of the POST, with names where Wrike gets ids."""
+        return self._new(draft)
+
+    async def look(self, path: str, purpose: Purpose = Purpose.LOOK, **query: str) -> list[dict[str, Json]]:
+        """Return what Wrike lists at a path.
+
+        Raises:
+            TrackerError: The one that fits; `Unavailable` for an answer without a list.
+        """
+        return self._data(await self.call("GET", path, purpose=purpose, params=query), purpose)
+
+    def _data(self, answer: Json, purpose: Purpose) -> list[dict[str, Json]]:
+        if isinstance(answer, dict) and isinstance(answer.get("data"), list):
+            return list(answer["data"])
+        raise error_for(Answer(200, "there is no data in the answer"), purpose, self.tools.clock.now())
+
+    def _new(self, draft: Draft) -> dict[str, Json]:
+        status = {"customStatus": self.settings.status} if self.settings.status else {}
+        mark = {"key": METADATA, "value": self._mark(draft.marker)}
+        return {**status, **task(draft, self.settings), "metadata": [mark]}
+
+    def _mark(self, marker: Marker) -> str:
+        """Return what the metadata hold: trackers of one account may deliver the same bug."""
+        return f"{self.name}:{marker.text}"
+
+    async def _by_metadata(self, marker: Marker) -> list[dict[str, Json]]:
+        wanted = {"key": METADATA, "value": self._mark(marker)}
+        found = self._tasks("/tasks", metadata=json.dumps(wanted), fields='["metadata"]')
+        return [each async for each in found if wanted in (each.get("metadata") or ())]
+
+    async def _by_text(self, marker: Marker) -> list[dict[str, Json]]:
+        """For tasks whose metadata another API app wrote: they are invisible to this one."""
+        since = (marker.since - MARGIN).strftime("%Y-%m-%dT%H:%M:%SZ")
+        path = f"/folders/{await self.names.folder_id()}/tasks"
+        found = self._tasks(
+            path, createdDate=json.dumps({"start": since}), fields='["description"]', descendants="true"
+        )
+        return [each async for each in found if marker.found_in(str(each.get("description") or ""))]
+
+    async def _tasks(self, path: str, **query: str) -> AsyncIterator[dict[str, Json]]:
+        """Yield tasks and subtasks, the filters repeated on each page."""
+        every = {**query, "subTasks": "true", "pageSize": str(PAGE)}
+        token = ""
+        while True:
+            more = {"nextPageToken": token} if token else {}
+            answer = await self.call("GET", path, params=every | more)
+            for each in self._data(answer, Purpose.LOOK):
+                yield each
+            token = str(answer.get("nextPageToken") or "")
+            if not token:
+                return
+
+    async def _task(self, issue: Issue) -> dict[str, Json]:
+        """Return the task.
+
+        Raises:
+            Gone: It is in the recycle bin.
+            Unavailable: The answer is none.
+        """
+        found = await self.look(f"/tasks/{issue.id}", Purpose.ISSUE)
+        if not found:
+            raise error_for(Answer(200, "there is no task in the answer"), Purpose.ISSUE, self.tools.clock.now())
+        if found[0].get("scope") == "RbTask":
+            raise Gone("the task is in the recycle bin", status=200)
+        return found[0]
+
+    async def _resolved(self, wanted: Mapping[str, Json]) -> tuple[dict[str, Json], list[str]]:
+        """Return `wanted` with ids for names, and a warning for each name that Wrike does not have."""
+        sent, unknown = dict(wanted), []
+        for key, names in self.names.of_tasks.items():
+            listed = isinstance(sent.get(key), list | tuple)
+            asked = [str(each) for each in (sent[key] if listed else [sent[key]])] if sent.get(key) else []
+            found = {name: await names.find(name) for name in asked}
+            unknown += [f'{key}: there is no {names.what} "{name}"' for name, id_ in found.items() if not id_]
+            ids = [id_ for id_ in found.values() if id_]
+            if asked:
+                sent[key] = ids if key in ADDED else "".join(ids)
+        if "superTasks" in sent:
+            sent["superTasks"] = [await self._parent(str(each)) for each in sent["superTasks"]]
+        values = [await self._custom(name, value, unknown) for name, value in sent.pop("customFields", {}).items()]
+        if known := [each for each in values if each]:
+            sent["customFields"] = known
+        return {name: value for name, value in sent.items() if value not in ("", [])}, unknown
+
+    async def _custom(self, name: str, value: Json, unknown: list[str]) -> dict[str, Json]:
+        id_ = await self.names.fields.find(name)
+        if id_ is None:
+            unknown.append(f"{name}: there is no such custom field: it is left out")
+            return {}
+        return {"id": id_, "value": value if isinstance(value, str) else json.dumps(value)}
+
+    async def _parent(self, text: str) -> str:
+        """Return the id of the task that a permalink leads to; an id is taken as it is."""
+        number = number_in(text)
+        return await self.names.id_of_number(number, "ApiV2Task") if number else text
+
+    def _issue(self, data: Mapping[str, Json], *warnings: str) -> Issue:
+        url = str(data.get("permalink") or f"{self.settings.url.rstrip('/')}/workspace.htm#/task/{data['id']}")
+        number = number_in(url)
+        key = f"#{number}" if number else str(data["id"])
+        return Issue(id=str(data["id"]), key=key, url=url, warnings=warnings)
+
+
+def form(values: Mapping[str, Json]) -> dict[str, str]:
+    """Return values as Wrike takes them in a form: what is no text, as JSON.
+
+    https://developers.wrike.com/overview/#requests
+    """
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+
+
+def header_safe(name: str) -> str:
+    """Return a file's name in the characters that a header can hold, at most 255 of them."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    stem, dot, ending = re.sub(r'[/\\"\x00-\x1f\x7f]+', "_", plain).strip().rpartition(".")
+    stem, ending = (stem or "file", f"{dot}{ending}") if dot else (ending or "file", "")
+    return stem[: 255 - len(ending)] + ending[:255]
+
+
+@hookimpl
+def bridge_trackers() -> list[type[Tracker[Any]]]:
+    """Return the tracker type of this module."""
+    return [Wrike]
