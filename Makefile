@@ -7,7 +7,7 @@ EXPORTS ?= 10000
 DATABASE ?= both
 SEED ?=
 
-.PHONY: help run test unit faults lint format bench wheel clean
+.PHONY: help run test unit faults lint format bench matrix golden wheel clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -36,6 +36,12 @@ format: .venv/developing ## put the code in form
 
 bench: .venv/developing ## how fast it is, as ratios against this machine's own limits
 	@$(BIN)/python -m bench
+
+matrix: .venv/developing ## write the tables of what each tracker can do anew
+	@$(BIN)/python -m tests.trackers.matrix
+
+golden: .venv/developing ## write anew how each tracker would get the documented export
+	@$(BIN)/python -m tests.trackers.golden
 
 wheel: .venv/developing ## build the distribution into dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
