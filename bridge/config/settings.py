@@ -118,6 +118,11 @@ class ServerSettings(Settings):
         None, description="token for the API and the console; without one they are closed"
     )
     max_body: Size = Field(2**20, description="largest export accepted")
+    drain: Duration = Field(
+        timedelta(0),
+        description="how long exports are still taken in after SIGTERM, while /readyz says 503: a load balancer's"
+        " time to notice",
+    )
     shutdown_grace: Duration = Field(
         timedelta(seconds=20), description="how long deliveries under way may take to end at shutdown"
     )

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bridge.app import Bridge
 from bridge.errors import StoreError
@@ -26,6 +26,8 @@ def build_asgi(bridge: Bridge) -> ASGIApp:
     export, everything_else = ExportEndpoint(bridge), build_starlette(bridge)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if not bridge.ready:
+            send = _closing(send)
         is_export = scope["type"] == "http" and scope["path"].startswith(PREFIX)
         await (export if is_export else everything_else)(scope, receive, send)
 
@@ -54,6 +56,18 @@ def build_starlette(bridge: Bridge) -> Starlette:
         ),
     ]
     return Starlette(routes=routes, exception_handlers={HTTPException: _refused, Exception: _broken})
+
+
+def _closing(send: Send) -> Send:
+    """Say with each answer that the connection ends: whoever keeps it open is to go elsewhere from now on."""
+
+    async def closing(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = [*message.get("headers", ()), (b"connection", b"close")]
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return closing
 
 
 async def _healthy(_request: Request) -> Response:

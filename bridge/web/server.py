@@ -157,8 +157,17 @@ def _signals(bridge: Bridge, server: uvicorn.Server, log: structlog.stdlib.Bound
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
-    def on_end() -> None:
+    def end() -> None:
         server.should_exit = True
+
+    def on_end() -> None:
+        drain = bridge.setup.config.server.drain
+        if drain and bridge.ready:  # told a second time, it ends at once
+            log.info("draining: not ready any more, exports are still taken in", drain=str(drain))
+            bridge.ready = False
+            loop.call_later(drain.total_seconds(), end)
+        else:
+            end()
 
     handlers = {signal.SIGTERM: on_end, signal.SIGINT: on_end, signal.SIGHUP: on_hangup}
     for number, handler in handlers.items():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from signal import SIGTERM
 
+import httpx
 import pytest
 
 from bridge.testing import Fault, FaultKind
@@ -53,3 +55,19 @@ def test_what_does_not_end_in_time_is_given_back_in_doubt(daemon: Daemon, ledger
 def test_a_second_daemon_does_not_get_the_store(daemon: Daemon):
     with pytest.raises(AssertionError, match=r"another tracker-bridge is using bridge\.db"):
         Daemon(daemon.folder, daemon.config["trackers"]).start()
+
+
+def test_behind_a_load_balancer_it_takes_in_until_nobody_is_sent_there_any_more(
+    daemon: Daemon, ledger: LedgerServer
+):
+    """Not ready at once; what still comes is accepted, and told to go elsewhere next time. A second SIGTERM ends it."""
+    daemon.stop()
+    daemon.config["server"]["drain"] = "1h"
+    daemon.start()
+    daemon.signal(SIGTERM)
+    until("it is not ready any more", lambda: httpx.get(f"{daemon.url}/readyz").status_code == 503)
+    answer = daemon.post(export(1))
+    assert (answer.status_code, answer.headers["connection"]) == (202, "close")
+    until("it goes on delivering", lambda: ledger.issues)
+    assert daemon.stop() == 0
+    assert_nothing_is_lost(daemon.start(), ledger)

@@ -30,7 +30,7 @@ _RETRY = {"attempts": 1000, "first": "50ms", "factor": 2.0, "longest": "1s", "ci
 
 
 def configuration(
-    folder: Path, port: int, database: Database, trackers: Mapping[str, tuple[str, TrackerServer]]
+    folder: Path, port: int, database: Database, trackers: Mapping[str, tuple[str, TrackerServer]], drain: str
 ) -> dict[str, Any]:
     """Return a daemon's configuration.
 
@@ -39,9 +39,10 @@ def configuration(
         port: Where it listens.
         database: Its store.
         trackers: Type and server of each tracker, by its name.
+        drain: As in `[server]`.
     """
     return {
-        "server": {"port": port, "admin_token": TOKEN, "shutdown_grace": "1s"},
+        "server": {"port": port, "admin_token": TOKEN, "shutdown_grace": "1s", "drain": drain},
         "store": {"url": database.url, "lease": "3s"},
         "log": {"format": "json", "level": "warning"},
         "plugins": {"folder": str(_PLUGINS)},
@@ -172,14 +173,14 @@ class Fates:
 
 @contextmanager
 def replicas(
-    folder: Path, database: Database, trackers: Mapping[str, tuple[str, TrackerServer]]
+    folder: Path, database: Database, trackers: Mapping[str, tuple[str, TrackerServer]], *, drain: str = "0s"
 ) -> Iterator[list[Replica]]:
     """Give daemons that are not started yet, and leave none behind."""
     made = []
     for number in range(1, database.replicas + 1):
         port = free_port()
         place = folder / f"replica-{number}"
-        made.append(Replica(place, port, configuration(place, port, database, trackers)))
+        made.append(Replica(place, port, configuration(place, port, database, trackers, drain)))
     try:
         yield made
     finally:

@@ -54,7 +54,9 @@ class Run:
     ) -> None:
         self.database, self.daemons, self.trackers, self.pictures = database, daemons, trackers, pictures
         self.seed, self.exports, self.rhythm = seed, exports, rhythm
-        self.load = Load(bugs(seed, exports), f"{seed}/load", pictures.url, daemons, self._may_post)
+        self.load = Load(
+            bugs(seed, exports), f"{seed}/load", pictures.url, [each.url for each in daemons], self._may_post
+        )
         self.kills: Counter[str] = Counter()
         self.graceful = self.database_deaths = self.starved = 0
         self.dead_seconds = 0.0
