@@ -9,16 +9,20 @@ import json
 from pathlib import Path
 
 from bridge.model import Json
+from bridge.testing.conformance import TrackerConformance
 from bridge.testing.samples import sample_draft
 from tests.trackers.installed import conformance
 
 FOLDER = Path(__file__).parent / "golden"
 ADDRESS = "http://127.0.0.1:9"
+PLACE = "/issues"
+"""The folder of a tracker that talks to no server."""
 
 
 def preview(name: str) -> str:
     """Return title, body and request of the documented export for a tracker type."""
-    tracker = conformance()[name]().make(ADDRESS)
+    suite = conformance()[name]
+    tracker = suite().make(ADDRESS if issubclass(suite, TrackerConformance) else PLACE)
     draft = sample_draft(tracker)
     content = draft.body.content
     body = content if isinstance(content, str) else _told(content)

@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from bridge.testing.conformance import TrackerConformance
+from bridge.testing.conformance import LocalConformance
 from bridge.tracker import Tracker
 
 HERE = Path(__file__).parent
@@ -31,16 +31,16 @@ def types() -> dict[str, type[Tracker[Any]]]:
 
 
 @cache
-def conformance() -> dict[str, type[TrackerConformance]]:
+def conformance() -> dict[str, type[LocalConformance]]:
     """Return the conformance test of each type; those of types that are no plugin are left out."""
     return {suite.tracker.type: suite for suite in _suites() if suite.tracker.type in types()}
 
 
-def _suites() -> Iterator[type[TrackerConformance]]:
+def _suites() -> Iterator[type[LocalConformance]]:
     for path in sorted(HERE.glob("test_*.py")):
         if path.stem in {"test_all_trackers", "test_golden"}:
             continue
         module = importlib.import_module(f"tests.trackers.{path.stem}")
         for _, found in inspect.getmembers(module, inspect.isclass):
-            if issubclass(found, TrackerConformance) and found is not TrackerConformance:
+            if issubclass(found, LocalConformance) and hasattr(found, "tracker"):
                 yield found
