@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from functools import lru_cache
@@ -19,11 +19,11 @@ from bridge.store.schema import deliveries, exports
 
 Row = tuple[Any, ...]
 
-_EXPORT = (
+EXPORT = (
     "id", "connection", "state", "event", "bug_id", "title", "exported_at", "received_at", "identity", "body",
     "problems",
 )  # fmt: skip
-_DELIVERY = (
+DELIVERY = (
     "export_id", "tracker", "bug_id", "route", "on_reexport", "update_fields", "marker_suffix", "state", "next_at",
     "created_at", "changed_at",
 )  # fmt: skip
@@ -44,19 +44,27 @@ def seconds(moment: datetime | None) -> float | None:
 
 def accept(connection: Connection, items: Sequence[NewExport]) -> list[Receipt]:
     """Write exports and their deliveries; one that was here before is answered with the first one's id."""
+    rows = [export_row(item) for item in items]
+    new: Collection[str] = [item.id for item in items]
+    if _insert_many(connection, "exports", EXPORT, rows, once="identity") != len(items):
+        new = written(connection, items)
+    rows = [row for item in items if item.id in new for row in delivery_rows(item)]
+    _insert_many(connection, "deliveries", DELIVERY, rows)
+    return receipts(connection, items, new)
+
+
+def written(connection: Connection, items: Sequence[NewExport]) -> set[str]:
+    """Return the ids of those exports that are in the store by themselves: they were not here before."""
     ids = [item.id for item in items]
-    written = set(ids)
-    rows = [_export_row(item) for item in items]
-    if _insert_many(connection, "exports", _EXPORT, rows, once="identity") != len(items):
-        written = set(connection.scalars(select(exports.c.id).where(exports.c.id.in_(ids))))
-    rows = [row for item in items if item.id in written for row in _delivery_rows(item)]
-    _insert_many(connection, "deliveries", _DELIVERY, rows)
-    if len(written) == len(items):
+    return set(connection.scalars(select(exports.c.id).where(exports.c.id.in_(ids))))
+
+
+def receipts(connection: Connection, items: Sequence[NewExport], new: Collection[str]) -> list[Receipt]:
+    """Return what is answered for each export; for one that was here before, what was made of the first."""
+    if len(new) == len(items):
         return [_receipt(item) for item in items]
-    known = _known(connection, [item.identity for item in items if item.id not in written])
-    return [
-        _receipt(item) if item.id in written else replace(known[item.identity], duplicate=True) for item in items
-    ]
+    known = _known(connection, [item.identity for item in items if item.id not in new])
+    return [_receipt(item) if item.id in new else replace(known[item.identity], duplicate=True) for item in items]
 
 
 def take_again(connection: Connection, items: Sequence[NewExport]) -> list[Receipt]:
@@ -80,10 +88,10 @@ def _take_again(connection: Connection, item: NewExport) -> Receipt:
             destinations=(),
         )
     connection.execute(
-        update(exports).where(exports.c.id == item.id).values(dict(zip(_EXPORT, _export_row(item), strict=True)))
+        update(exports).where(exports.c.id == item.id).values(dict(zip(EXPORT, export_row(item), strict=True)))
     )
     if item.destinations:
-        rows = [dict(zip(_DELIVERY, row, strict=True)) for row in _delivery_rows(item)]
+        rows = [dict(zip(DELIVERY, row, strict=True)) for row in delivery_rows(item)]
         connection.execute(insert(deliveries), rows)
     return Receipt(item.id, tuple(to.tracker for to in item.destinations), item.state)
 
@@ -135,8 +143,8 @@ def _receipt(item: NewExport) -> Receipt:
     return Receipt(item.id, tuple(to.tracker for to in item.destinations), item.state)
 
 
-def _export_row(item: NewExport) -> Row:
-    """Return the values of `_EXPORT`."""
+def export_row(item: NewExport) -> Row:
+    """Return the values of `EXPORT`."""
     return (
         item.id,
         item.connection,
@@ -152,8 +160,8 @@ def _export_row(item: NewExport) -> Row:
     )
 
 
-def _delivery_rows(item: NewExport) -> list[Row]:
-    """Return the values of `_DELIVERY` for each destination."""
+def delivery_rows(item: NewExport) -> list[Row]:
+    """Return the values of `DELIVERY` for each destination."""
     moment = seconds(item.received_at)
     return [
         (

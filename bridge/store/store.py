@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from bridge.errors import StoreError
-from bridge.store import accept, claim, outcome, postgresql, reading
+from bridge.store import accept, at_once, claim, outcome, postgresql, reading
 from bridge.store.engine import is_shared, lock_of, open_engine, parse, prepare
 from bridge.store.records import (
     Batch,
@@ -46,7 +46,11 @@ class Store:
         self._lock = lock_of(self._url)
         self._engine = open_engine(url, writes=True)
         self._reading_engine = open_engine(url, writes=False)
-        self._writer = Writer(self._engine)
+        self._writer = (
+            Writer(self._engine)
+            if self.shared
+            else Writer(self._engine, {accept.accept: at_once.accept}, at_once.make_ready)
+        )
         self._readers = ThreadPoolExecutor(2, "store-reader")
         self._id = uuid.uuid4().hex
         self._bell: postgresql.Bell | None = None

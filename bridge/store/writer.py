@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, TypeVar
@@ -42,10 +43,17 @@ class Writer:
 
     Args:
         engine: Its transactions must begin as writing ones.
+        at_once: What to call instead of a `Write` that has the commit to itself: it commits by itself.
+        make_ready: Called with the connection before anything is written.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(
+        self,
+        engine: Engine,
+        at_once: Mapping[Write[Any, Any], Write[Any, Any]] | None = None,
+        make_ready: Callable[[Connection], None] = lambda _: None,
+    ) -> None:
+        self._engine, self._at_once, self._make_ready = engine, at_once or {}, make_ready
         self._queue: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._gathered: list[_Job] = []
         self._under_way = 0
@@ -89,6 +97,7 @@ class Writer:
     def _run(self) -> None:
         going = True
         with self._engine.connect() as connection:
+            self._make_ready(connection)
             while going:
                 jobs, going = self._next()
                 if jobs:
@@ -111,11 +120,17 @@ class Writer:
     def _commit(self, connection: Connection, jobs: list[_Job]) -> list[tuple[_Job, Any]]:
         """Commit all jobs together; where one of several is at fault, each by itself."""
         try:
-            return list(zip(jobs, _write(connection, jobs), strict=True))
+            return list(zip(jobs, self._write(connection, jobs), strict=True))
         except Exception as error:  # noqa: BLE001 - it becomes the callers' own exception
             if len(jobs) > 1 and not _is_of_the_store(error):
                 return [pair for job in jobs for pair in self._commit(connection, [job])]
             return [(job, _as_store_error(error)) for job in jobs]
+
+    def _write(self, connection: Connection, jobs: Sequence[_Job]) -> Sequence[Any]:
+        at_once = self._at_once.get(jobs[0].write)
+        if at_once is None or {job.write for job in jobs} != {jobs[0].write}:
+            return _write(connection, jobs)
+        return at_once(connection, [job.item for job in jobs])
 
 
 def _write(connection: Connection, jobs: Sequence[_Job], tries: int = 3) -> list[Any]:
@@ -140,11 +155,12 @@ def _write(connection: Connection, jobs: Sequence[_Job], tries: int = 3) -> list
 
 def _is_of_the_store(error: Exception) -> bool:
     """Whether the store as a whole failed (disk full, locked, gone), rather than one item."""
-    return isinstance(error, DBAPIError) and type(error).__name__ in {"OperationalError", "InterfaceError"}
+    of_a_database = isinstance(error, DBAPIError | sqlite3.Error)
+    return of_a_database and type(error).__name__ in {"OperationalError", "InterfaceError"}
 
 
 def _as_store_error(error: Exception) -> Exception:
-    if isinstance(error, SQLAlchemyError):
+    if isinstance(error, SQLAlchemyError | sqlite3.Error):
         words = str(error.orig) if isinstance(error, DBAPIError) else str(error)
         return StoreError(f"the store cannot write: {words}")
     return error
