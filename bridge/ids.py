@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: nothing that is misread
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 def new_id(now: datetime) -> str:
@@ -21,4 +22,5 @@ def _of_millisecond(number: int) -> str:
 
 
 def _letters(number: int, count: int) -> str:
-    return "".join([_ALPHABET[(number >> shift) & 31] for shift in range(5 * (count - 1), -1, -5)])
+    """Return the last letters of a number in base 32; an even number of them."""
+    return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(5 * (count - 2), -1, -10)])

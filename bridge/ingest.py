@@ -123,7 +123,8 @@ class Ingest:
             Unusable: It cannot be used; its body is kept.
             StoreError: It could not be written down.
         """
-        export, new = self._judge(connection, body, new_id(self._clock.now()), self._clock.now())
+        now = self._clock.now()
+        export, new = self._judge(connection, body, new_id(now), now)
         receipt = await self._write(new, pulled=pulled, told_before=told_before)
         self._tell(new, receipt)
         if export is not None and receipt.trackers and not receipt.duplicate:

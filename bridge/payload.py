@@ -199,6 +199,8 @@ def event_of(document: Json) -> str:
     if not isinstance(document, dict):
         raise PayloadError([Problem("", "must be an object")])
     event = document.get("event")
+    if event == BUG_EXPORTED:
+        return BUG_EXPORTED
     if event in (None, "") and isinstance(document.get("bug"), dict):
         return BUG_EXPORTED  # one form of the guide names no event, and this is the only one there is
     if not isinstance(event, str) or not event.strip():

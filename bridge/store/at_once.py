@@ -19,11 +19,8 @@ from bridge.store.accept import DELIVERY, EXPORT, Row, delivery_rows, export_row
 from bridge.store.records import NewExport, Receipt
 
 _GIVEN = ", ".join(f"NEW.{name}" for name in EXPORT)
-_MOMENTS = {
-    "next_at",
-    "created_at",
-    "changed_at",
-}  # the export's own; on the way through JSON they would be rounded
+_MOMENTS = {"next_at", "created_at", "changed_at"}
+"""The export's own are taken: on the way through JSON they would be rounded."""
 _SPREAD = ", ".join(
     "NEW.received_at" if name in _MOMENTS else f"json_extract(value, '$[{number}]')"
     for number, name in enumerate(DELIVERY)
