@@ -47,7 +47,7 @@ def sync(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Make test IO's side what [connections.*] says: shows the difference first, and asks."""
+    """Make test IO's side what the configuration says: shows the difference first, and asks."""
     wish = {"names": list(names or ()), "prune": prune}
     with daemon(config) as running:
         plan = running.post("/api/connections/sync", {**wish, "dry_run": True}, patient=True)
