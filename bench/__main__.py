@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import platform
 import sys
@@ -11,14 +10,14 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import measures
-from bench.measures import Row
+from bench import accepting, claiming, delivering, standing
+from bench.rows import Row
 
-MEASURES: dict[str, Callable[[Path], list[Row]]] = {
-    "accept": lambda folder: asyncio.run(measures.accepting(folder)),
-    "deliver": lambda folder: asyncio.run(measures.delivering(folder)),
-    "stand": measures.standing,
-    "claim": measures.claiming,
+MEASURES: dict[str, tuple[Callable[[Path], list[Row]], ...]] = {
+    "accept": (accepting.on_sqlite, accepting.on_postgresql, accepting.while_delivering),
+    "deliver": (delivering.when_quiet, delivering.burst),
+    "stand": (standing.starting, standing.idle, standing.growing),
+    "claim": (claiming.claiming,),
 }
 
 
@@ -27,9 +26,9 @@ def main(names: list[str]) -> int:
     print(machine(), flush=True)
     print("\n| measure | here | wanted | |\n| --- | --- | --- | --- |", flush=True)
     missed = 0
-    for name in names or list(MEASURES):
+    for measure in [measure for name in names or MEASURES for measure in MEASURES[name]]:
         with tempfile.TemporaryDirectory(prefix="tracker-bridge-bench-") as folder:
-            for row in MEASURES[name](Path(folder)):
+            for row in measure(Path(folder)):
                 verdict = {True: "✓", False: "missed", None: ""}[row.good]
                 missed += row.good is False
                 print(f"| {row.measure} | {row.value} | {row.wanted} | {verdict} |", flush=True)

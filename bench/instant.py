@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import sys
 import time
 
 import uvicorn
@@ -17,18 +18,24 @@ from bridge.web.server import new_event_loop
 
 
 async def main() -> None:
-    """Serve until terminated."""
+    """Serve until terminated; each answer takes as many seconds as the argument says."""
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 0.0
     numbers, made = itertools.count(1), dict[str, float]()
 
     async def create(request: Request) -> Response:
         document = json.loads(await request.body())
+        if seconds:
+            await asyncio.sleep(seconds)
         made.setdefault(document["marker"], time.time())
         return JSONResponse({"id": str(next(numbers))}, 201)
 
     async def list_made(_request: Request) -> Response:
         return JSONResponse(made)
 
-    routes = [Route("/issues", create, methods=["POST"]), Route("/issues", list_made)]
+    async def count(_request: Request) -> Response:
+        return JSONResponse({"issues": len(made)})
+
+    routes = [Route("/issues", create, methods=["POST"]), Route("/issues", list_made), Route("/count", count)]
     config = uvicorn.Config(
         Starlette(routes=routes),
         port=0,

@@ -17,6 +17,8 @@ import psutil
 
 SECRET = "bench-secret-0123456789"
 TOKEN = "bench-token-0123456789"
+INSTANT = Path(__file__).parent / "plugins"
+"""Where the tracker type of `instant_tracker` is."""
 
 
 @contextmanager
@@ -51,9 +53,9 @@ def raw(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def instant_tracker(folder: Path) -> Iterator[str]:
-    """Run a tracker that answers at once; yield its URL."""
-    with _process(["-m", "bench.instant"], folder / "instant.log") as (_, url):
+def instant_tracker(folder: Path, seconds: float = 0.0) -> Iterator[str]:
+    """Run a tracker that answers at once, or after so many seconds; yield its URL."""
+    with _process(["-m", "bench.instant", str(seconds)], folder / "instant.log") as (_, url):
         yield url
 
 
@@ -83,12 +85,22 @@ class Daemon:
 
 
 @contextmanager
-def daemon(folder: Path, *, tracker: str = 'type = "files"', plugins: str = "") -> Iterator[Daemon]:
-    """Run a daemon with one tracker in a folder of its own."""
+def daemon(
+    folder: Path, *, tracker: str = 'type = "files"', plugins: str = "", store: str = ""
+) -> Iterator[Daemon]:
+    """Run a daemon with one tracker in a folder of its own.
+
+    Args:
+        folder: Where its files are.
+        tracker: The tracker's section of the configuration.
+        plugins: The section of the plugins.
+        store: Address of the database; the daemon's own file without one.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.toml"
     config.write_text(
         f'[server]\nport = 0\nadmin_token = "{TOKEN}"\n[log]\nlevel = "warning"\n{plugins}\n'
+        f"{f'[store]{chr(10)}url = {json.dumps(store)}{chr(10)}' if store else ''}"
         f'[connections.shop]\nsecret = "{SECRET}"\n[[routes]]\ntrackers = ["it"]\n[trackers.it]\n{tracker}\n'
     )
     with _process(["-m", "bench.serve", str(config)], folder / "daemon.log") as (process, url):

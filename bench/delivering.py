@@ -1,0 +1,90 @@
+"""How fast exports become issues."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import urllib.request
+from pathlib import Path
+
+from bench.load import hammer, payloads
+from bench.processes import INSTANT, Daemon, daemon, instant_tracker
+from bench.rows import Row, at_least, at_most
+
+WORKERS, SLOW = 16, 0.1
+_PLUGINS = f'[plugins]\nfolder = "{INSTANT}"'
+
+
+def when_quiet(folder: Path) -> list[Row]:
+    """Export to issue when nothing else goes on, at ten exports a second."""
+    with instant_tracker(folder) as url:
+        tracker = f'type = "instant"\nurl = "{url}"\nconcurrency = 8'
+        with daemon(folder / "quiet", tracker=tracker, plugins=_PLUGINS) as running:
+            took = asyncio.run(_quiet(running.export_url, url))
+    p50, p99 = took[len(took) // 2], took[int(len(took) * 0.99)]
+    return [
+        at_most("export → issue when quiet, p50", p50, f"{p50:.1f} ms", 8, " ms"),
+        at_most("export → issue when quiet, p99", p99, f"{p99:.1f} ms", 25, " ms"),
+    ]
+
+
+def burst(folder: Path) -> list[Row]:
+    """Issues per second of a burst: into a tracker that answers at once, and into one that takes a while."""
+    at_once, _ = _burst(folder / "instant", 0.0, workers=8)
+    slow, waiting = _burst(folder / "slow", SLOW, workers=WORKERS)
+    ideal = WORKERS / SLOW
+    return [
+        at_least("burst into an instant tracker", at_once, f"{at_once:,.0f} issues/s", 350, " issues/s"),
+        at_least(
+            f"burst of {waiting:,} into a {SLOW * 1000:.0f} ms tracker: rate to workers ÷ latency",
+            slow / ideal,
+            f"{slow / ideal:.2f} ({slow:,.0f}/s to {ideal:,.0f}/s)",
+            0.9,
+        ),
+    ]
+
+
+def _burst(folder: Path, seconds: float, *, workers: int) -> tuple[float, int]:
+    """Return issues per second, and how many there were."""
+    folder.mkdir()
+    with instant_tracker(folder, seconds) as url:
+        tracker = f'type = "instant"\nurl = "{url}"\nconcurrency = {workers}'
+        with daemon(folder / "burst", tracker=tracker, plugins=_PLUGINS) as running:
+            return asyncio.run(_put_up_and_let_go(running, url))
+
+
+async def _put_up_and_let_go(running: Daemon, url: str) -> tuple[float, int]:
+    running.api("trackers/it/pause", {"reason": "a burst is being put up"})
+    waiting = (await hammer(running.export_url, 16, 0.5, payloads(1))).requests
+    start = time.perf_counter()
+    running.api("trackers/it/resume", {})
+    while _count(url) < waiting:
+        await asyncio.sleep(0.05)
+    return waiting / (time.perf_counter() - start), waiting
+
+
+async def _quiet(export_url: str, tracker_url: str) -> list[float]:
+    """Return sorted milliseconds from sending an export until its issue was made."""
+    sent: dict[str, float] = {}
+    for number, body in zip(range(500_000, 500_100), payloads(500_000), strict=False):
+        sent[f"testio-bug-{number}"] = time.time()
+        await asyncio.to_thread(_post, export_url, body)
+        await asyncio.sleep(0.1)
+    made = _ask(f"{tracker_url}/issues")
+    return sorted((made[marker] - moment) * 1000 for marker, moment in sent.items() if marker in made)[5:]
+
+
+def _post(url: str, body: bytes) -> None:
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10):
+        pass
+
+
+def _count(url: str) -> int:
+    return int(_ask(f"{url}/count")["issues"])
+
+
+def _ask(url: str) -> dict[str, float]:
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return dict(json.load(answer))
