@@ -49,7 +49,8 @@ def accept(connection: Connection, items: Sequence[NewExport]) -> list[Receipt]:
     if _insert_many(connection, "exports", EXPORT, rows, once="identity") != len(items):
         new = written(connection, items)
     rows = [row for item in items if item.id in new for row in delivery_rows(item)]
-    _insert_many(connection, "deliveries", DELIVERY, rows)
+    # those are there already where only the answer to a commit was lost
+    _insert_many(connection, "deliveries", DELIVERY, rows, once="export_id, tracker")
     return receipts(connection, items, new)
 
 
@@ -123,7 +124,7 @@ def _insert_many(
         table: Where to.
         columns: What a row consists of.
         rows: The values.
-        once: A unique column; a row whose value is there already is left out.
+        once: Columns that are unique together; a row whose values are there already is left out.
     """
     if not rows:
         return 0

@@ -1,26 +1,29 @@
-"""Writing exports down in one statement that commits by itself: SQLite, where nothing else shares the commit.
+"""Writing exports down in one statement that commits by itself, where nothing else shares the commit.
 
 The writer's thread lets go of the interpreter at each statement, and has to win it back from the busy event loop:
-with BEGIN, two INSERTs and COMMIT that costs more than the writing. A view that is only there for this connection
-takes the rows, and its trigger puts them into their tables. https://www.sqlite.org/lang_createtrigger.html
+with BEGIN, two INSERTs and COMMIT that costs more than the writing. And a server is asked once, not four times.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from itertools import chain
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import BigInteger, Connection, Float, LargeBinary, Table, Text
 
 from bridge.store.accept import DELIVERY, EXPORT, Row, delivery_rows, export_row, receipts, written
 from bridge.store.records import NewExport, Receipt
+from bridge.store.schema import deliveries, exports
 
-_GIVEN = ", ".join(f"NEW.{name}" for name in EXPORT)
 _MOMENTS = {"next_at", "created_at", "changed_at"}
 """The export's own are taken: on the way through JSON they would be rounded."""
+
+_GIVEN = ", ".join(f"NEW.{name}" for name in EXPORT)
 _SPREAD = ", ".join(
     "NEW.received_at" if name in _MOMENTS else f"json_extract(value, '$[{number}]')"
     for number, name in enumerate(DELIVERY)
@@ -33,21 +36,43 @@ CREATE TEMP TRIGGER take_in INSTEAD OF INSERT ON intake BEGIN
         SELECT {_SPREAD} FROM json_each(NEW.deliveries) WHERE changes() > 0;
 END
 """  # noqa: S608 - our own names
+"""A view that is only there for this connection takes the rows; its trigger puts them where they belong.
+
+https://www.sqlite.org/lang_createtrigger.html
+"""
+
+_TYPES: dict[type[Any], str] = {Text: "text", BigInteger: "bigint", Float: "float8", LargeBinary: "bytea"}
+"""What the columns are called at PostgreSQL."""
 
 
-def make_ready(connection: Connection) -> None:
-    """Let a connection take exports in at once."""
+class NotAtOnce(Exception):
+    """It did not work: in a transaction it is told apart why, and tried again."""
+
+
+@dataclass(frozen=True)
+class AtOnce:
+    """How a database does it.
+
+    Attributes:
+        make_ready: Called with the connection first.
+        accept: Writes exports and their deliveries, and commits; outside of a transaction. Raises `NotAtOnce`.
+    """
+
+    make_ready: Callable[[Connection], None]
+    accept: Callable[[Connection, Sequence[NewExport]], list[Receipt]]
+
+
+def _make_ready_sqlite(connection: Connection) -> None:
     driver = _driver(connection)
     driver.execute(_VIEW)
     driver.execute(_TRIGGER)
 
 
-def accept(connection: Connection, items: Sequence[NewExport]) -> list[Receipt]:
-    """Write exports and their deliveries, and commit; like `bridge.store.accept.accept` inside a transaction."""
+def _accept_sqlite(connection: Connection, items: Sequence[NewExport]) -> list[Receipt]:
     driver = _driver(connection)
     values = tuple(chain.from_iterable([_row(item) for item in items]))
     before = driver.total_changes
-    driver.execute(_statement(len(items)), values)
+    driver.execute(_sqlite_statement(len(items)), values)
     if driver.total_changes - before == sum([1 + len(item.destinations) for item in items]):
         return receipts(connection, items, [item.id for item in items])
     with connection.begin():
@@ -59,12 +84,63 @@ def _row(item: NewExport) -> Row:
 
 
 @lru_cache(maxsize=256)
-def _statement(count: int) -> str:
+def _sqlite_statement(count: int) -> str:
     row = f"({', '.join('?' * (len(EXPORT) + 1))})"
     return f"INSERT INTO intake ({', '.join(EXPORT)}, deliveries) VALUES {', '.join([row] * count)}"  # noqa: S608 - our own names
 
 
-def _driver(connection: Connection) -> sqlite3.Connection:
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)
-    return driver
+def _accept_postgresql(connection: Connection, items: Sequence[NewExport]) -> list[Receipt]:
+    driver = _driver(connection)
+    spread = [row for item in items for row in delivery_rows(item)]
+    columns = _columns(EXPORT, [export_row(item) for item in items]) + _columns(DELIVERY, spread)
+    try:
+        driver.autocommit = True
+        (new,) = driver.cursor(binary=True).execute(_postgresql_statement(), columns).fetchone()
+        driver.autocommit = False
+    except driver.Error as error:  # perhaps it is written all the same: then it is known by its id
+        with suppress(driver.Error):  # the connection is gone
+            driver.autocommit = False
+        raise NotAtOnce(str(error)) from None
+    if new == len(items):
+        return receipts(connection, items, [item.id for item in items])
+    with connection.begin():
+        return receipts(connection, items, written(connection, items))
+
+
+def _columns(names: Sequence[str], rows: Sequence[Row]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in names]
+
+
+@cache
+def _postgresql_statement() -> str:
+    """Return the one statement there is, however many rows: the server plans it once, the driver reads it once.
+
+    https://www.postgresql.org/docs/current/queries-with.html#QUERIES-WITH-MODIFYING
+    """
+    names = ", ".join(DELIVERY)
+    return f"""
+        WITH new AS (
+            INSERT INTO exports ({", ".join(EXPORT)}) SELECT * FROM {_arrays(exports, EXPORT)}
+            ON CONFLICT (identity) DO NOTHING RETURNING id
+        ), going AS (
+            INSERT INTO deliveries ({names}) SELECT given.* FROM {_arrays(deliveries, DELIVERY)} AS given ({names})
+            JOIN new ON new.id = given.export_id
+        )
+        SELECT count(*) FROM new
+    """  # noqa: S608 - our own names
+
+
+def _arrays(table: Table, names: Sequence[str]) -> str:
+    return f"unnest({', '.join([f'%b::{_TYPES[type(table.c[name].type)]}[]' for name in names])})"
+
+
+def _nothing(_connection: Connection) -> None:
+    pass
+
+
+def _driver(connection: Connection) -> Any:
+    return connection.connection.driver_connection
+
+
+SQLITE = AtOnce(_make_ready_sqlite, _accept_sqlite)
+POSTGRESQL = AtOnce(_nothing, _accept_postgresql)

@@ -46,11 +46,8 @@ class Store:
         self._lock = lock_of(self._url)
         self._engine = open_engine(url, writes=True)
         self._reading_engine = open_engine(url, writes=False)
-        self._writer = (
-            Writer(self._engine)
-            if self.shared
-            else Writer(self._engine, {accept.accept: at_once.accept}, at_once.make_ready)
-        )
+        alone = at_once.POSTGRESQL if self.shared else at_once.SQLITE
+        self._writer = Writer(self._engine, {accept.accept: alone.accept}, alone.make_ready)
         self._readers = ThreadPoolExecutor(2, "store-reader")
         self._id = uuid.uuid4().hex
         self._bell: postgresql.Bell | None = None

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from bridge.errors import StoreError
+from bridge.store.at_once import NotAtOnce
 from bridge.store.postgresql import is_conflict
 
 Item = TypeVar("Item")
@@ -130,7 +131,10 @@ class Writer:
         at_once = self._at_once.get(jobs[0].write)
         if at_once is None or {job.write for job in jobs} != {jobs[0].write}:
             return _write(connection, jobs)
-        return at_once(connection, [job.item for job in jobs])
+        try:
+            return at_once(connection, [job.item for job in jobs])
+        except NotAtOnce:
+            return _write(connection, jobs)
 
 
 def _write(connection: Connection, jobs: Sequence[_Job], tries: int = 3) -> list[Any]:
