@@ -172,6 +172,9 @@ class Tracker(ABC, Generic[S]):
     """Whether the tracker itself refuses a second issue with one marker (a client-made id): `create` may then
     simply be called again when in doubt, and returns the existing issue."""
 
+    listed: ClassVar[tuple[str, ...]] = ()
+    """Settings for which `choices` knows what there is, in the order in which to ask for them: `("project",)`."""
+
     default_labels: ClassVar[tuple[str, ...]] = ("test-io",)
     default_priorities: ClassVar[Mapping[str, str]] = {}
     default_severities: ClassVar[Mapping[str, str]] = {}
@@ -246,6 +249,16 @@ class Tracker(ABC, Generic[S]):
             Gone: The issue does not exist any more.
         """
         raise NotImplementedError
+
+    async def choices(self, setting: str) -> Mapping[str, str]:
+        """Return what one of the `listed` settings may be, as the tracker says: names, each with its id.
+
+        `tracker-bridge init` shows them. Settings that come later in `listed` may still be empty.
+
+        Raises:
+            TrackerError: The tracker does not tell.
+        """
+        return {}
 
     def preview(self, draft: Draft) -> Json:
         """Return what `create` would send, for a person to look at. Sends nothing, holds no credential."""

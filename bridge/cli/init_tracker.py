@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -13,8 +14,10 @@ from rich.text import Text
 from bridge.app import Setup
 from bridge.cli.asking import Asker
 from bridge.cli.check import findings_of, look
+from bridge.cli.given import with_trackers
 from bridge.cli.new_config import Keeping, Kept, NewConfig
 from bridge.config import problems_of
+from bridge.dispatch import Tracking
 from bridge.errors import ConfigError, Problem
 from bridge.plugins import Plugins
 from bridge.secrets import Secret
@@ -22,6 +25,11 @@ from bridge.tracker import TrackerSettings
 
 _ALWAYS_ASKED = frozenset({"url", "folder"})
 """Settings with a default that are asked for all the same: they say where the tracker is."""
+
+_MADE_UP = ("x", "x/x", "1")
+"""For required settings that are not known yet, while others are looked up: one of them will do."""
+
+_MOST_SHOWN = 30
 
 _KEEPING = (
     ("file", "in a file beside the configuration that only you can read"),
@@ -44,7 +52,11 @@ def ask_tracker(asker: Asker, new: NewConfig, plugins: Plugins) -> str | None:
     answers: dict[str, Any] = {}
     wanted = first_questions(model)
     while True:
-        _ask_settings(asker, name, model, wanted, answers)
+        listed = plugins.types[kind].listed
+        _ask_settings(asker, name, model, {key: wanted[key] for key in wanted if key not in listed}, answers)
+        for setting in listed:
+            new.trackers[name] = {"type": kind} | _typed(model, answers)
+            answers[setting] = _ask_listed(asker, setting, model, answers, choices_of(name, setting, new, plugins))
         new.trackers[name] = {"type": kind} | _typed(model, answers)
         problems = _problems(name, new.trackers[name], model)
         if problems:
@@ -130,6 +142,51 @@ def _ask_settings(
             answers.pop(name, None)
         else:
             answers[name] = answer
+
+
+def choices_of(tracker: str, setting: str, new: NewConfig, plugins: Plugins) -> list[str]:
+    """Return what a setting may be, as the tracker itself says; nothing where it does not tell.
+
+    Args:
+        tracker: Name of a tracker in `new`; what is required of it and not known yet is made up for the moment.
+        setting: One of its type's `listed` settings.
+        new: The configuration so far.
+        plugins: Which types there are.
+    """
+    table = new.trackers[tracker]
+    model = plugins.types[table["type"]].settings_type
+    for made_up in _MADE_UP:
+        missing = {name: made_up for name, field in own_settings(model).items() if field.is_required()}
+        new.trackers[tracker] = {**missing, **table}
+        try:
+            setup = Setup(new.build(plugins, tracker), plugins)
+        except ConfigError:
+            continue
+        try:
+            found = with_trackers(setup, partial(_choices, tracker=tracker, setting=setting))
+        except Exception:  # noqa: BLE001 - why, the doctor will say; a plugin's bug is no reason not to ask
+            return []
+        return sorted({id_: name for name, id_ in found.items()}.values(), key=str.casefold)
+    return []
+
+
+async def _choices(trackings: Mapping[str, Tracking], tracker: str, setting: str) -> Mapping[str, str]:
+    return await trackings[tracker].tracker.choices(setting)
+
+
+def _ask_listed(
+    asker: Asker, name: str, model: type[BaseModel], answers: Mapping[str, Any], choices: Sequence[str]
+) -> str:
+    shown = choices[:_MOST_SHOWN]
+    for number, choice in enumerate(shown, 1):
+        asker.show(Text(f"  {number:>2}  {choice}"))
+    if len(choices) > len(shown):
+        asker.show(Text(f"      and {len(choices) - len(shown)} more", "dim"))
+    how = " (number or name)" if choices else ""
+    default = str(answers.get(name, "")) or (choices[0] if len(choices) == 1 else "")
+    answer = asker.text(_question(name, model.model_fields[name]) + how, default, required=True)
+    is_number = answer.isdecimal() and answer not in choices and 0 < int(answer) <= len(shown)
+    return shown[int(answer) - 1] if is_number else answer
 
 
 def _ask_secret(asker: Asker, tracker: str, name: str, field: FieldInfo, known: Kept | None) -> Kept | None:

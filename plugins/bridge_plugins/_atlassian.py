@@ -73,6 +73,7 @@ class JiraTracker(SdkTracker[J, Any]):
 
     title_limit = 254
     unit = Unit.UTF16
+    listed = ("project",)
     default_priorities: ClassVar[Mapping[str, str]] = {"critical": "Highest", "high": "High", "low": "Low"}
     default_kind_labels: ClassVar[Mapping[str, str]] = {
         "visual": "visual",
@@ -163,6 +164,10 @@ class JiraTracker(SdkTracker[J, Any]):
         return await self.run(call, purpose=purpose)
 
     # What a tracker does
+
+    async def choices(self, setting: str) -> Mapping[str, str]:
+        """Return the keys of the projects that the user sees."""
+        return {key: key for key in await self.projects()}
 
     async def check(self) -> Report:
         """Look, live, whether deliveries would succeed."""

@@ -19,7 +19,6 @@ from bridge_plugins._azure_devops_fields import (
     REPRO_STEPS,
     SEVERITY,
     TITLE,
-    inside,
     node,
 )
 
@@ -71,10 +70,10 @@ async def _no_project(tracker: AzureDevOps, refusal: NotAllowed | Rejected) -> F
     if refusal.status != 404:
         return doctor.error("credentials", str(refusal), f"make a token: {TOKENS}")
     try:
-        found = inside(await tracker.call("GET", "/_apis/projects"), "value", tracker.tools.clock)
+        found = await tracker.choices("project")
     except (NotAllowed, Rejected):  # needs a further scope
-        found = []
-    near = doctor.did_you_mean(tracker.settings.project, [each["name"] for each in found])
+        found = {}
+    near = doctor.did_you_mean(tracker.settings.project, found)
     return doctor.error("project", str(refusal), near or "correct `url` and `project`")
 
 

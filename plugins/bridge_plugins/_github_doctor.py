@@ -64,12 +64,10 @@ async def _refused(tracker: GitHub, refusal: NotAllowed | Rejected) -> Finding:
 
 
 async def _visible(tracker: GitHub) -> list[str]:
-    """Return the repositories that the token's user changed last."""
     try:
-        _, repositories = await tracker.call("GET", "/user/repos", per_page=100, sort="pushed")
-    except (NotAllowed, Rejected):  # an installation has no user
+        return list(await tracker.choices("repository"))
+    except (NotAllowed, Rejected):
         return []
-    return [repository["full_name"] for repository in repositories]
 
 
 def _repository(tracker: GitHub, repository: dict[str, Json]) -> list[Finding]:

@@ -63,10 +63,8 @@ async def _refused(tracker: GitLab, refusal: NotAllowed | Rejected) -> Finding:
 
 
 async def _visible(tracker: GitLab) -> list[str]:
-    """Return the projects that the token's user is a member of."""
-    found = tracker.listing("/projects", membership=True, simple=True)
     try:
-        return [project["path_with_namespace"] async for project in found]
+        return list(await tracker.choices("project"))
     except (NotAllowed, Rejected):
         return []
 

@@ -21,6 +21,8 @@ NEEDED = {
     "edit_issues": "Edit issues",
 }
 """Permissions of a role, as the API and as people call them."""
+PRIVATE = {"set_issues_private": "Set issues public or private"}
+OWN = {"edit_own_issues", "set_own_issues_private"}  # enough: the issues are the user's own
 STATUSES = {5: "is closed: it takes no issues", 9: "is archived", 10: "is about to be deleted"}
 
 
@@ -71,9 +73,9 @@ async def _rights(tracker: Redmine, user: dict[str, Json], project: dict[str, Js
     except (NotAllowed, Rejected):
         return
     held = {permission for role in roles for permission in role.get("permissions") or ()}
-    held |= {"edit_issues"} if "edit_own_issues" in held else set()
+    held |= {permission.replace("_own", "") for permission in held & OWN}
     names = ", ".join(role["name"] for role in roles)
-    for permission, name in NEEDED.items():
+    for permission, name in (NEEDED | (PRIVATE if tracker.settings.private else {})).items():
         if permission not in held:
             needed = permission in {"view_issues", "add_issues"}
             told, fix = f'{names} lacks "{name}"', f'tick "{name}" under Administration > Roles and permissions'
@@ -130,7 +132,8 @@ def _described(
     tracker: Redmine, fields: list[dict[str, Any]], project: dict[str, Json], wanted: dict[str, str]
 ) -> Iterator[Finding]:
     """Yield what an administrator's key shows: required fields without a value, options that do not exist."""
-    here = [field for field in fields if _is_for(field, project)]
+    types = _types(tracker, project)
+    here = [field for field in fields if _is_for(field, project, types)]
     names = {name.casefold() for name in wanted.values()}
     for field in here:
         given = {str(field["id"]), field["name"].casefold()} & names
@@ -148,7 +151,20 @@ def _described(
             yield from doctor.compared(values, options, absent, fix)
 
 
-def _is_for(field: dict[str, Any], project: dict[str, Json]) -> bool:
+def _types(tracker: Redmine, project: dict[str, Json]) -> set[int]:
+    """Return the ids of Redmine's trackers that new issues can be of."""
+    every = project.get("trackers") or []
+    wanted = {value.casefold() for _, value in doctor.issue_types_of(tracker)}
+    chosen = {each["id"] for each in every if {str(each["id"]), each["name"].casefold()} & wanted}
+    if not tracker.settings.issue_type:
+        chosen |= {each["id"] for each in every[:1]}  # Redmine's choice
+    return chosen or {each["id"] for each in every}
+
+
+def _is_for(field: dict[str, Any], project: dict[str, Json], types: set[int]) -> bool:
+    """Whether issues have this field; Redmine before 5.1 does not say of which projects."""
+    if "trackers" in field and not types & {each["id"] for each in field["trackers"]}:
+        return False
     if field.get("is_for_all") or "projects" not in field:
         return True
     return project["id"] in {each["id"] for each in field["projects"]}

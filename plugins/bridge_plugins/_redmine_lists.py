@@ -39,7 +39,7 @@ class Lists:
     def __init__(self, tracker: Redmine) -> None:
         self._tracker = tracker
         made = partial(Names, clock=tracker.tools.clock)
-        self._projects = made("project", self._fetch_projects)
+        self.projects = made("project", self._fetch_projects)
         self.custom_fields = made("custom field", self._fetch_custom_fields)
         statuses = partial(self._fetch, "/issue_statuses.json", "issue_statuses")
         priorities = partial(self._fetch, "/enumerations/issue_priorities.json", "issue_priorities")
@@ -67,15 +67,15 @@ class Lists:
         name = self._tracker.settings.project
         if IDENTIFIER.fullmatch(name):
             return name
-        found = await self._projects.find(name)
+        found = await self.projects.find(name)
         if found is None:
-            hint = did_you_mean(name, await self._projects.all())
+            hint = did_you_mean(name, await self.projects.all())
             raise NotAllowed(f'there is no project "{name}" for the key\'s user' + (f"; {hint}" if hint else ""))
         return found
 
     async def similar_project(self) -> str:
         """Return which project may have been meant, as a question; empty when none is near."""
-        known = await self._projects.all()
+        known = await self.projects.all()
         return did_you_mean(self._tracker.settings.project, [*known, *known.values()])
 
     async def read_project(self, *include: str) -> Any:

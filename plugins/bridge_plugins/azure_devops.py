@@ -159,6 +159,7 @@ class AzureDevOps(HttpTracker[Settings]):
     type = "azure-devops"
     label = "Azure DevOps"
     settings_type = Settings
+    listed = ("project",)
     markup = Markup.HTML
     title_limit = 255
     body_limit = 1_000_000
@@ -296,6 +297,11 @@ class AzureDevOps(HttpTracker[Settings]):
         kind, name = quote(fields["System.WorkItemType"], safe=""), fields["System.State"]
         known = await self.directory.listed(f"workitemtypes/{kind}/states")
         return IssueState(any(each["name"] == name and each.get("category") in DONE for each in known), name)
+
+    async def choices(self, setting: str) -> Mapping[str, str]:
+        """Return the projects that the token sees."""
+        found = inside(await self.call("GET", "/_apis/projects"), "value", self.tools.clock)
+        return {each["name"]: each["name"] for each in found}
 
     async def check(self) -> Report:
         """Look at token, project, types, every configured value, and whether a work item would be saved."""

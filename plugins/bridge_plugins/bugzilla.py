@@ -125,6 +125,7 @@ class Bugzilla(Api[Settings]):
     type = "bugzilla"
     label = "Bugzilla"
     settings_type = Settings
+    listed = ("product", "component")
     markup = Markup.PLAIN
     title_limit = 255
     body_limit = 65_535
@@ -220,6 +221,10 @@ class Bugzilla(Api[Settings]):
         """Return whether the bug's status is a closed one."""
         bug = await self._bug(issue, "status,resolution,is_open")
         return IssueState(not bug["is_open"], " ".join(filter(None, (bug["status"], bug.get("resolution")))))
+
+    async def choices(self, setting: str) -> Mapping[str, str]:
+        """Return the products that the key's user may file into, or the product's components."""
+        return await (self.lists.products if setting == "product" else self.lists.components).all()
 
     async def check(self) -> Report:
         """Look at the key, product, rights, and every configured name, value and custom field."""

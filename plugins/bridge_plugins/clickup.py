@@ -114,6 +114,7 @@ class ClickUp(HttpTracker[Settings]):
     type = "clickup"
     label = "ClickUp"
     settings_type = Settings
+    listed = ("list",)
     markup = Markup.COMMONMARK
     comment_markup = Markup.PLAIN
     title_limit = 255  # ClickUp publishes neither
@@ -221,6 +222,10 @@ class ClickUp(HttpTracker[Settings]):
         if data.get("archived"):
             return IssueState(True, "archived")
         return IssueState(data["status"].get("type") in {"done", "closed"}, data["status"]["status"])
+
+    async def choices(self, setting: str) -> Mapping[str, str]:
+        """Return the lists that the token's user sees."""
+        return await self.names.lists.all()
 
     async def check(self) -> Report:
         """Look at the token, the list, its statuses, and every configured tag, person, type and custom field."""

@@ -127,6 +127,7 @@ class Gitea(HttpTracker[Settings]):
     type = "gitea"
     label = "Gitea"
     settings_type = Settings
+    listed = ("repository",)
     markup = Markup.GFM
     title_limit = 250  # 255, cut by Gitea in columns and by Forgejo in bytes, both in silence
     body_limit = 1_000_000
@@ -243,6 +244,11 @@ class Gitea(HttpTracker[Settings]):
         """Return whether the issue is closed."""
         state = (await self._read_issue(issue))["state"]
         return IssueState(state == "closed", state)
+
+    async def choices(self, setting: str) -> Mapping[str, str]:
+        """Return the repositories of the token's user."""
+        repositories = self.listing("/user/repos")
+        return {each["full_name"]: each["full_name"] async for each in repositories}
 
     async def check(self) -> Report:
         """Look at the token, repository, rights, and every configured label, name and milestone."""

@@ -135,6 +135,7 @@ class GitHub(SdkTracker[Settings, "Github"]):
     type = "github"
     label = "GitHub"
     settings_type = Settings
+    listed = ("repository",)
     markup = Markup.GFM
     title_limit = 250
     body_limit = 65_536
@@ -243,6 +244,14 @@ class GitHub(SdkTracker[Settings, "Github"]):
         _, data = await self.call("GET", f"{self.issues}/{issue.id}", purpose=Purpose.ISSUE)
         state = self._verified(data, "number", Purpose.ISSUE)["state"]
         return IssueState(state == "closed", (state == "closed" and data.get("state_reason")) or state)
+
+    async def choices(self, setting: str) -> Mapping[str, str]:
+        """Return the repositories that the token, or the app's installation, sees, the last changed first."""
+        if self.settings.app_id is not None:
+            found = (await self.call("GET", "/installation/repositories", per_page=100))[1]["repositories"]
+        else:
+            _, found = await self.call("GET", "/user/repos", per_page=100, sort="pushed")
+        return {each["full_name"]: each["full_name"] for each in found}
 
     async def check(self) -> Report:
         """Look at credentials, repository, rights, and every configured label, login, type and milestone."""

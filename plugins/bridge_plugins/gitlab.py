@@ -133,6 +133,7 @@ class GitLab(SdkTracker[Settings, "Gitlab"]):
     type = "gitlab"
     label = "GitLab"
     settings_type = Settings
+    listed = ("project",)
     markup = Markup.GFM
     title_limit = 255
     body_limit = 1_000_000
@@ -236,6 +237,11 @@ class GitLab(SdkTracker[Settings, "Gitlab"]):
         data = await self.call("GET", f"{self.issues}/{issue.id}", purpose=Purpose.ISSUE)
         state = self._verified(data, "iid", Purpose.ISSUE)["state"]
         return IssueState(state == "closed", state)
+
+    async def choices(self, setting: str) -> Mapping[str, str]:
+        """Return the projects that the token's user is a member of."""
+        projects = self.listing("/projects", membership=True, simple=True)
+        return {each["path_with_namespace"]: each["path_with_namespace"] async for each in projects}
 
     async def check(self) -> Report:
         """Look at the token, project, role, and every configured label, name, type and milestone."""

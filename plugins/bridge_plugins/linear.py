@@ -115,6 +115,7 @@ class Linear(HttpTracker[Settings]):
     type = "linear"
     label = "Linear"
     settings_type = Settings
+    listed = ("team",)
     markup = Markup.GFM
     title_limit = 255
     body_limit = 60_000  # Linear publishes none
@@ -229,6 +230,10 @@ class Linear(HttpTracker[Settings]):
         if data["trashed"]:
             return IssueState(True, "trashed")
         return IssueState(data["state"]["type"] in DONE, data["state"]["name"])
+
+    async def choices(self, setting: str) -> Mapping[str, str]:
+        """Return the teams that the key's user sees."""
+        return await self.names.teams.all()
 
     async def check(self) -> Report:
         """Look at the key, the team, and every configured label, person, priority, project, state and field."""

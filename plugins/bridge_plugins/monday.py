@@ -114,6 +114,7 @@ class Monday(HttpTracker[Settings]):
     type = "monday"
     label = "monday.com"
     settings_type = Settings
+    listed = ("board",)
     markup = Markup.COMMONMARK
     comment_markup = Markup.HTML
     title_limit = 255
@@ -246,6 +247,10 @@ class Monday(HttpTracker[Settings]):
         if item["state"] != "active":
             return IssueState(True, str(item["state"]))
         return IssueState(bool(status.get("is_done")), status.get("text") or "active")
+
+    async def choices(self, setting: str) -> Mapping[str, str]:
+        """Return the boards that the token's user sees."""
+        return await self.board.boards.all()
 
     async def check(self) -> Report:
         """Look at the token, the board, and every configured column, label, group and person."""

@@ -132,6 +132,7 @@ class Notion(HttpTracker[Settings]):
     type = "notion"
     label = "Notion"
     settings_type = Settings
+    listed = ("database",)
     markup = Markup.NOTION
     comment_markup = Markup.PLAIN
     title_limit = 2000
@@ -283,6 +284,10 @@ class Notion(HttpTracker[Settings]):
             return IssueState(value, prop.name if value else "open")
         done = {each.casefold() for each in self.settings.done or prop.final}
         return IssueState(str(value).casefold() in done, str(value))
+
+    async def choices(self, setting: str) -> Mapping[str, str]:
+        """Return the databases that are shared with the connection."""
+        return await self.names.databases.all()
 
     async def check(self) -> Report:
         """Look at credentials, the database, its properties, and every configured value."""

@@ -119,6 +119,7 @@ class OpenProject(HttpTracker[Settings]):
     type = "openproject"
     label = "OpenProject"
     settings_type = Settings
+    listed = ("project",)
     markup = Markup.GFM
     title_limit = 255
     settle = timedelta(seconds=30)
@@ -232,6 +233,10 @@ class OpenProject(HttpTracker[Settings]):
         status = (await self._package(issue))["_links"]["status"]
         data = await self.call("GET", path_of(status["href"]))
         return IssueState(bool(data["isClosed"]), data["name"])
+
+    async def choices(self, setting: str) -> Mapping[str, str]:
+        """Return the projects that the key's user sees."""
+        return await self.projects.all()
 
     async def check(self) -> Report:
         """Look at credentials, project, rights, types, required fields, and every configured value."""

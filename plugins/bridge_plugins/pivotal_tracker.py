@@ -103,6 +103,7 @@ class PivotalTracker(HttpTracker[Settings]):
     type = "pivotal-tracker"
     label = "Pivotal Tracker"
     settings_type = Settings
+    listed = ("project",)
     markup = Markup.COMMONMARK
     title_limit = 1000
     body_limit = 19_000
@@ -208,6 +209,10 @@ class PivotalTracker(HttpTracker[Settings]):
         """Return whether the story is accepted."""
         name = str((await self._story(issue)).get("current_state") or "unscheduled")
         return IssueState(name == DONE, name)
+
+    async def choices(self, setting: str) -> Mapping[str, str]:
+        """Return the projects that the token's user is a member of."""
+        return await self.projects.all()
 
     async def check(self) -> Report:
         """Look at the token, its role in the project, and every configured value."""

@@ -133,6 +133,7 @@ class Rally(HttpTracker[Settings]):
     type = "rally"
     label = "Rally"
     settings_type = Settings
+    listed = ("project",)
     markup = Markup.HTML
     title_limit = 256
     body_limit = 30_000  # Rally takes 32 768, and may write HTML longer than it got it
@@ -260,6 +261,10 @@ class Rally(HttpTracker[Settings]):
         data = await self.call("GET", self._path(issue), purpose=Purpose.ISSUE, params=query)
         state = str(inside(data, self.artifact.type).get(self.artifact.state) or "open")
         return IssueState(state.casefold() in {each.casefold() for each in self.settings.done}, state)
+
+    async def choices(self, setting: str) -> Mapping[str, str]:
+        """Return the open projects that the key sees."""
+        return await self.names.projects.all()
 
     async def check(self) -> Report:
         """Look at the key, workspace, project, fields that must be filled, and every configured value."""

@@ -43,7 +43,10 @@ from bridge import (
 from bridge_plugins._redmine_lists import NATIVE, Lists
 
 MARGIN = timedelta(minutes=5)  # our clock and Redmine's may differ by so much
-NO_RIGHT = {"Project cannot be blank", "Tracker cannot be blank"}  # how it says: you may not make issues there
+NO_RIGHT = {
+    "Project cannot be blank",
+    "Tracker cannot be blank",
+}  # no such project, or no right to make issues there
 REFUSALS = {
     401: "Redmine does not know the API key, or its user is locked",
     403: "the REST API is turned off, or the role of the key's user lacks a right in the project",
@@ -136,6 +139,7 @@ class Redmine(HttpTracker[Settings]):
     type = "redmine"
     label = "Redmine"
     settings_type = Settings
+    listed = ("project",)
     markup = Markup.GFM
     title_limit = 255
     body_limit = 60_000  # the column of older MySQL installations holds 64 KiB; each line end becomes two bytes
@@ -173,7 +177,8 @@ class Redmine(HttpTracker[Settings]):
         told = ""
         if isinstance(errors, list):
             answer = replace(answer, message="; ".join(map(str, errors)))
-            told = f"the key's user may not make issues there: {answer.message}" if set(errors) >= NO_RIGHT else ""
+            absent = f"there is no project {self.settings.project} where the key's user may make issues"
+            told = f"{absent}: {answer.message}" if set(errors) >= NO_RIGHT else ""
         elif 300 <= status < 400:
             target = answer.headers.get("location", "another address").split("?")[0]
             told = f"redirected to {target}: correct `url`"
@@ -194,6 +199,7 @@ class Redmine(HttpTracker[Settings]):
 
     async def find(self, marker: Marker) -> Issue | None:
         """Look for the marker in its field, and in descriptions: plain SQL, always up to date."""
+        await self.call("GET", "/users/current.json")  # with a wrong key, public projects are shown as to anybody
         project = await self.lists.project()
         searches = [{"description": f"~{marker.text}"}]  # an issue of somebody who emptied the field
         field = await self._marker_field()
@@ -236,6 +242,10 @@ class Redmine(HttpTracker[Settings]):
             every = self.inside(await self.call("GET", "/issue_statuses.json"), "issue_statuses")
             closed = any(each["id"] == status["id"] and each.get("is_closed") for each in every)
         return IssueState(bool(closed), status["name"])
+
+    async def choices(self, setting: str) -> Mapping[str, str]:
+        """Return the projects that the key's user sees."""
+        return await self.lists.projects.all()
 
     async def check(self) -> Report:
         """Look at the key, project, rights, and every configured name and custom field."""

@@ -123,6 +123,7 @@ class Teamwork(HttpTracker[Settings]):
     type = "teamwork"
     label = "Teamwork"
     settings_type = Settings
+    listed = ("list",)
     markup = Markup.COMMONMARK
     comment_markup = Markup.HTML
     title_limit = 250
@@ -258,6 +259,10 @@ class Teamwork(HttpTracker[Settings]):
         """Return whether the task is completed."""
         status = str((await self._task(issue)).get("status") or "new")
         return IssueState(status == "completed", status)
+
+    async def choices(self, setting: str) -> Mapping[str, str]:
+        """Return the task lists of the project, or of all."""
+        return await self.names.lists.all()
 
     async def check(self) -> Report:
         """Look at credentials, task list, and every configured tag, person, priority and custom field."""

@@ -160,6 +160,7 @@ class Trello(HttpTracker[Settings]):
     type = "trello"
     label = "Trello"
     settings_type = Settings
+    listed = ("board", "list")
     markup = Markup.COMMONMARK
     title_limit = 16_384
     body_limit = 16_384
@@ -277,6 +278,10 @@ class Trello(HttpTracker[Settings]):
         if data.get("dueComplete"):
             return IssueState(True, "complete")
         return IssueState(where.casefold() in {name.casefold() for name in self.settings.done}, where)
+
+    async def choices(self, setting: str) -> Mapping[str, str]:
+        """Return the boards that the token's member is on, or the board's open lists."""
+        return await (self.boards if setting == "board" else self.lists).all()
 
     async def check(self) -> Report:
         """Look at credentials, board, lists, and every configured label, member and custom field."""

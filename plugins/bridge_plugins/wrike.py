@@ -104,6 +104,7 @@ class Wrike(HttpTracker[Settings]):
     type = "wrike"
     label = "Wrike"
     settings_type = Settings
+    listed = ("folder",)
     markup = Markup.HTML
     title_limit = 250  # Wrike publishes neither
     body_limit = 60_000
@@ -207,6 +208,10 @@ class Wrike(HttpTracker[Settings]):
         """Return whether the task's status is of the group Completed or Cancelled."""
         group = str((await self._task(issue)).get("status") or "")
         return IssueState(group in {"Completed", "Cancelled"}, group)
+
+    async def choices(self, setting: str) -> Mapping[str, str]:
+        """Return the folders that the token's user sees."""
+        return await self.names.folders.all()
 
     async def check(self) -> Report:
         """Look at the token, the folder, and every configured status, person, type and custom field."""

@@ -104,6 +104,7 @@ class YouTrack(HttpTracker[Settings]):
     type = "youtrack"
     label = "YouTrack"
     settings_type = Settings
+    listed = ("project",)
     markup = Markup.GFM
     title_limit = 255
     settle = timedelta(seconds=30)
@@ -223,6 +224,10 @@ class YouTrack(HttpTracker[Settings]):
         values = (own["value"] for own in data["customFields"] if own["$type"] in STATES)
         names = [value["name"] for value in values if value]
         return IssueState(done, names[0] if names else "resolved" if done else "open")
+
+    async def choices(self, setting: str) -> Mapping[str, str]:
+        """Return the projects that the token's user sees."""
+        return await self.names.projects.all()
 
     async def check(self) -> Report:
         """Look at the token, the project, its required fields, and every configured field, value and tag."""

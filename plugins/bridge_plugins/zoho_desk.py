@@ -104,6 +104,7 @@ class ZohoDesk(ZohoTracker[Settings]):
     type = "zoho-desk"
     label = "Zoho Desk"
     settings_type = Settings
+    listed = ("organization", "department")
     markup = Markup.HTML
     title_limit = 900  # of 1000: the marker follows
     body_limit = 32_000  # of a comment; a description may have 65 535
@@ -196,6 +197,10 @@ class ZohoDesk(ZohoTracker[Settings]):
         if data.get("isTrashed") or data.get("isDeleted"):
             return IssueState(True, "in the trash")
         return IssueState(data.get("statusType") == "Closed", str(data.get("status") or "Open"))
+
+    async def choices(self, setting: str) -> Mapping[str, str]:
+        """Return the organizations that the client sees, or the organization's departments."""
+        return await (self.organizations if setting == "organization" else self.departments).all()
 
     async def check(self) -> Report:
         """Look at the credentials, the organization, the department, and every configured value."""

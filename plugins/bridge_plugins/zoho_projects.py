@@ -98,6 +98,7 @@ class ZohoProjects(ZohoTracker[Settings]):
     type = "zoho-projects"
     label = "Zoho Projects"
     settings_type = Settings
+    listed = ("portal", "project")
     markup = Markup.HTML
     title_limit = 200  # of some 250: the marker follows; Zoho publishes none
     body_limit = 60_000  # Zoho publishes none
@@ -209,6 +210,10 @@ class ZohoProjects(ZohoTracker[Settings]):
         name = str(status["name"])
         done = name.casefold() in {each.casefold() for each in self.settings.done}
         return IssueState(done or status.get("is_closed_type") is True, name)
+
+    async def choices(self, setting: str) -> Mapping[str, str]:
+        """Return the portals that the client sees, or the portal's projects."""
+        return await (self.names.portals if setting == "portal" else self.names.projects).all()
 
     async def check(self) -> Report:
         """Look at the credentials, the portal, the project, the right to bugs, and every configured value."""

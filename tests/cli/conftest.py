@@ -67,6 +67,43 @@ def bridge_trackers():
     return [Picky]
 '''
 
+SHELVES = '''
+"""A tracker that says which shelves it has, floor by floor."""
+
+from bridge import Finding, Issue, Markup, NotAllowed, Report, Tracker, TrackerSettings, Verdict, hookimpl
+
+FLOORS = {"1": {"Office": "s-2", "Attic": "s-1"}, "2": {"Cellar": "s-3"}}
+
+
+class Settings(TrackerSettings):
+    floor: str
+    shelf: str
+
+
+class Shelves(Tracker[Settings]):
+    type = "shelves"
+    label = "Shelves"
+    settings_type = Settings
+    markup = Markup.PLAIN
+    listed = ("shelf",)
+
+    async def check(self):
+        return Report((Finding(Verdict.OK, "shelf", "good"),))
+
+    async def choices(self, setting):
+        if self.settings.floor not in FLOORS:
+            raise NotAllowed("nobody goes there")
+        return FLOORS[self.settings.floor]
+
+    async def create(self, draft):
+        return Issue(id="1", key="1", url="https://shelves.example/1")
+
+
+@hookimpl
+def bridge_trackers():
+    return [Shelves]
+'''
+
 
 @dataclass
 class Run:

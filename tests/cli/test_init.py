@@ -16,7 +16,7 @@ from bridge.cli.init import dialogue
 from bridge.cli.new_config import Kept, NewConfig
 from bridge.errors import ConfigError
 from bridge.plugins import Plugins
-from tests.cli.conftest import PICKY
+from tests.cli.conftest import PICKY, SHELVES
 
 
 class Scripted:
@@ -143,6 +143,37 @@ def test_the_doctor_is_asked_until_the_tracker_is_good(new, plugins):
 
     assert asker.asked.count("And now?") == 1
     assert 'mood = "other-mood"' in new.path.read_text()
+
+
+class TestWhatTheTrackerItselfLists:
+    @pytest.fixture
+    def plugins(self, tmp_path: Path) -> Plugins:
+        (tmp_path / "plugins").mkdir()
+        (tmp_path / "plugins" / "shelves.py").write_text(SHELVES)
+        return Plugins.load(tmp_path / "plugins")
+
+    @pytest.mark.parametrize("answer", ["2", "Office", "s-2"])
+    def test_it_is_shown_and_chosen_by_number_name_or_id(self, new, plugins, answer):
+        asker = Scripted(Which="shelves", floor="1", shelf=answer)
+
+        dialogue(asker, new, plugins)
+
+        assert "1  Attic\n   2  Office\n" in asker.shown
+        assert new.trackers["shelves"]["shelf"] in {"Office", "s-2"}
+
+    def test_what_is_asked_for_earlier_is_known_to_the_tracker_by_then(self, new, plugins):
+        asker = Scripted(Which="shelves", floor="2")
+
+        dialogue(asker, new, plugins)
+
+        assert new.trackers["shelves"]["shelf"] == "Cellar", "the only one there is"
+
+    def test_a_tracker_that_does_not_tell_is_no_reason_not_to_ask(self, new, plugins):
+        asker = Scripted(Which="shelves", floor="3", shelf="Somewhere")
+
+        dialogue(asker, new, plugins)
+
+        assert new.trackers["shelves"]["shelf"] == "Somewhere"
 
 
 def test_a_tracker_may_be_kept_though_it_is_bad_or_left_out(new, plugins):

@@ -94,7 +94,12 @@ class GiteaServer(FakeServer):
         if request.headers.get("authorization") != f"token {TOKEN}":
             return Reply(401, json={"message": "invalid username, password or token"})
         path = request.path.removeprefix(PREFIX)
-        area = {"/user": "user", "/repos/acme/shop": "repository", "/repos/acme/shop/assignees": "repository"}
+        area = {
+            "/user": "user",
+            "/user/repos": "user",
+            "/repos/acme/shop": "repository",
+            "/repos/acme/shop/assignees": "repository",
+        }
         needed = area.get(path, "organization" if path.startswith("/orgs/") else "")
         if needed and needed not in self.scopes:
             return scope(f"[read:{needed}]")
@@ -116,6 +121,8 @@ class GiteaServer(FakeServer):
         }
         if path in pages:
             return Reply(json=pages[path]())
+        if path == "/user/repos":
+            return self._page(request, [self._repository()])
         if path in lists and request.method == "GET":
             key = "title" if path.endswith("milestones") else "name"
             return self._page(request, [{"id": number, key: name} for name, number in lists[path].items()])

@@ -51,6 +51,7 @@ class RedmineServer(FakeServer):
         permissions: Those of the user's role; without "edit_issues" changes are dropped in silence.
         fields: Custom fields of issues: name to description.
         old: Whether statuses do not say that they are closed, as before Redmine 5.0.
+        public: Whether the project is shown to anybody, so that a wrong key is not noticed when reading.
         project: Changes to what the project's page says.
     """
 
@@ -58,6 +59,7 @@ class RedmineServer(FakeServer):
         super().__init__()
         self.admin = False
         self.old = False
+        self.public = False
         self.permissions = ["view_issues", "add_issues", "add_issue_notes", "edit_issues"]
         self.fields: dict[str, dict[str, Any]] = {
             "Severity": {"id": 1, "possible_values": [{"value": word} for word in ("critical", "high", "low")]},
@@ -94,7 +96,7 @@ class RedmineServer(FakeServer):
             self.issues[number]["status_id"] = STATUSES["Closed"]
 
     def respond(self, request: Request) -> Reply:
-        if request.headers.get("x-redmine-api-key") != KEY:
+        if request.headers.get("x-redmine-api-key") != KEY and not self._is_open(request):
             return Reply(401)
         path = request.path.removeprefix(PREFIX).removesuffix(".json")
         page: Callable[[Request], Reply] | None = {
@@ -109,6 +111,15 @@ class RedmineServer(FakeServer):
         if path.startswith("/issues/"):
             return self._issue(request, int(path.removeprefix("/issues/")))
         return self._lists(path)
+
+    def _is_open(self, request: Request) -> bool:
+        """Whether nobody in particular may ask for it: what can be read of a public project."""
+        closed = ("/users/", "/roles", "/custom_fields", "/uploads")
+        return (
+            self.public
+            and request.method == "GET"
+            and not request.path.startswith(tuple(PREFIX + e for e in closed))
+        )
 
     def _lists(self, path: str) -> Reply:
         lists: dict[str, Callable[[], Any]] = {
@@ -282,6 +293,7 @@ class RedmineServer(FakeServer):
             "max_length": None,
             "default_value": None,
             "projects": [{"id": 7, "name": "Webshop"}],
+            "trackers": _all(TRACKERS),
         }
         return {"name": name, **plain, **flags, **rest, **self.fields[name]}
 

@@ -189,6 +189,13 @@ class TestRedmine(TrackerConformance):
             fake.issues[1]["values"][2] = "testio-bug-123456"
             assert await subject.find(draft.marker) is None
 
+    async def test_a_wrong_key_does_not_find_that_there_is_no_issue(self, fake: RedmineServer) -> None:
+        """A public project is shown to anybody, but not all of its issues."""
+        fake.public = True
+        async with self.using(fake.url, api_key="wrong") as subject:
+            with pytest.raises(NotAllowed, match="does not know the API key"):
+                await subject.find(sample_draft(subject).marker)
+
     async def test_a_file_is_uploaded_and_put_to_the_issue(
         self, fake: RedmineServer, subject: Redmine, draft: Draft, tmp_path: Path
     ) -> None:
@@ -234,7 +241,10 @@ class TestRedmine(TrackerConformance):
             (Reply(401), "Redmine does not know the API key, or its user is locked (HTTP 401)"),
             (Reply(403), "the REST API is turned off, or the role of the key's user lacks a right"),
             (Reply(404), "project webshop does not exist, or `url` is not Redmine's address"),
-            (Reply(422, json={"errors": NO_RIGHT}), "the key's user may not make issues there: Project cannot"),
+            (
+                Reply(422, json={"errors": NO_RIGHT}),
+                "there is no project webshop where the key's user may make issues: Project cannot",
+            ),
             (Reply(301, headers={"Location": "https://r.example/issues.json?key=x"}), "redirected to https://r"),
         ],
     )
@@ -296,6 +306,15 @@ class TestRedmine(TrackerConformance):
         assert second[:2] == (Verdict.WARNING, "role")
         assert second[2].startswith('Developer lacks "Add notes"')
 
+    async def test_the_doctor_says_what_private_issues_need(self, fake: RedmineServer) -> None:
+        """Without the permission they would be there for everybody to see."""
+        ((verdict, subject, told),) = await self.found(fake, private=True)
+
+        assert (verdict, subject) == (Verdict.WARNING, "role")
+        assert told.startswith('Developer lacks "Set issues public or private"')
+        fake.permissions.append("set_own_issues_private")
+        assert await self.found(fake, private=True) == []
+
     async def test_the_doctor_looks_at_every_configured_value(self, fake: RedmineServer) -> None:
         found = await self.found(
             fake,
@@ -336,6 +355,19 @@ class TestRedmine(TrackerConformance):
             (Verdict.WARNING, "marker_field", 'tick "Used as a filter" at the custom field'),
             (Verdict.ERROR, "fields", 'give it a value: fields = { "Team" = "..." }'),
         ]
+
+    async def test_fields_that_are_required_of_other_types_are_not_missed(self, fake: RedmineServer) -> None:
+        """New issues are of Redmine's first type where none is configured."""
+        fake.admin = True
+        fake.fields["Team"] = {"id": 4, "is_required": True, "trackers": [{"id": 2, "name": "Feature"}]}
+
+        assert await self.found(fake) == await self.found(fake, issue_type="bug") == []
+        for more in (
+            {"issue_type": "Feature"},
+            {"issue_types": {"visual": "2"}},
+            {"issue_type": "{{ bug.kind }}"},
+        ):
+            assert [subject for _, subject, _ in await self.found(fake, **more)] == ["fields"]
 
     @pytest.mark.parametrize(("text_format", "markup"), [("markdown", Markup.GFM), ("textile", Markup.TEXTILE)])
     async def test_bodies_and_comments_are_in_the_site_s_format(

@@ -64,6 +64,13 @@ class Claims(Setup):
         assert carries(list(leaves(preview)), draft.body)
         assert fake.requests == []
 
+    async def test_lists_what_is_configured_where_it_can_list(self, subject: Tracker[Any]) -> None:
+        """What `init` would offer for a `listed` setting has the configured value among it, by name or by id."""
+        for setting in subject.listed:
+            choices, configured = await subject.choices(setting), str(getattr(subject.settings, setting))
+
+            assert configured in choices or any(map(configured.endswith, choices.values()))  # it may be an address
+
     async def test_can_be_closed_twice_and_unused(self, subject: Tracker[Any]) -> None:
         """Closing gives back what is there, if anything."""
         await subject.close()
