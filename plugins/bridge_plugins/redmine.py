@@ -46,7 +46,7 @@ MARGIN = timedelta(minutes=5)  # our clock and Redmine's may differ by so much
 NO_RIGHT = {
     "Project cannot be blank",
     "Tracker cannot be blank",
-}  # no such project, or no right to make issues there
+}  # no such project, or no right there
 REFUSALS = {
     401: "Redmine does not know the API key, or its user is locked",
     403: "the REST API is turned off, or the role of the key's user lacks a right in the project",

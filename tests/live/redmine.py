@@ -10,11 +10,13 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +68,9 @@ class Server:
 
     def create(self) -> None:
         """Make the instance and its database."""
-        shutil.copytree(PACKAGE, self._site, ignore=shutil.ignore_patterns("instances", "Gemfile.lock", "database.yml"))
+        shutil.copytree(
+            PACKAGE, self._site, ignore=shutil.ignore_patterns("instances", "Gemfile.lock", "database.yml")
+        )
         for name in ("config", "files", "log", "tmp/cache", "public/plugin_assets"):
             (self._own / name).mkdir(parents=True)
         database = f"production: {{adapter: sqlite3, database: {self._own}/redmine.sqlite3, timeout: 10000}}\n"
@@ -86,7 +90,10 @@ class Server:
         served = ["-u", "webrick", "-b", "127.0.0.1", "-p", str(self._port), "-P", str(self._own / "pid")]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                ["ruby", "bin/rails", "server", *served, "-c", str(_CONTENTS)], stdout=log, stderr=log, **self._how()
+                ["ruby", "bin/rails", "server", *served, "-c", str(_CONTENTS)],
+                stdout=log,
+                stderr=log,
+                **self._how(),
             )
         deadline = time.monotonic() + _PATIENCE
         while not self._answers():
@@ -107,7 +114,9 @@ class Server:
     def call(self, method: str, path: str, body: Any = None, *, who: str = "admin") -> Any:
         """Do by the API what somebody does, and return the answer's JSON."""
         headers = {"X-Redmine-API-Key": self.keys[who]}
-        answer = httpx.request(method, f"{self.url}{path}", json=body, headers=headers, timeout=30, trust_env=False)
+        answer = httpx.request(
+            method, f"{self.url}{path}", json=body, headers=headers, timeout=30, trust_env=False
+        )
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
@@ -119,6 +128,21 @@ class Server:
         """Return the issues of a project, closed ones too, that have `text` in their descriptions."""
         found = self.call("GET", f"/issues.json?project_id={project}&status_id=*&limit=100")["issues"]
         return [issue for issue in found if text in (issue["description"] or "")]
+
+    def set(self, name: str, value: str) -> None:
+        """Do what an administrator does under Administration > Settings."""
+        at = (datetime.now(UTC) + timedelta(seconds=1)).strftime(
+            "%Y-%m-%d %H:%M:%S.%f"
+        )  # or Redmine keeps the old
+        with closing(sqlite3.connect(self._own / "redmine.sqlite3", timeout=10)) as database, database:
+            changed = database.execute(
+                "UPDATE settings SET value = ?, updated_on = ? WHERE name = ?", (value, at, name)
+            )
+            assert changed.rowcount == 1, name
+
+    def page(self, path: str) -> str:
+        """Return a page as somebody sees it who is not signed in."""
+        return httpx.get(f"{self.url}{path}", timeout=30, trust_env=False).raise_for_status().text
 
     def download(self, url: str) -> bytes:
         """Return an attachment's bytes."""
@@ -135,7 +159,7 @@ class Server:
         return self._log.read_text("utf-8", "replace")[-5000:]
 
     def _how(self) -> dict[str, Any]:
-        given = {name: os.environ[name] for name in ("PATH", "TZ") if name in os.environ}
+        given = {"PATH": os.environ["PATH"], "TZ": "UTC"}
         own = {"RAILS_ENV": "production", "X_DEBIAN_SITEID": _INSTANCE, "SECRET_KEY_BASE": "0" * 64}
         rest = {"HOME": str(self._site), "LANG": "C.UTF-8", "KEYS": str(self._own / "keys.json")}
         return {"cwd": self._site, "env": given | own | rest}

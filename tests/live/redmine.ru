@@ -22,7 +22,7 @@ def custom_field(name, format, trackers, **more)
 end
 
 everything = Role.find_by!(name: "Developer")
-everything.add_permission!(:edit_issues, :add_issues, :add_issue_notes, :view_private_notes)
+everything.add_permission!(:view_issues, :add_issues, :edit_issues, :add_issue_notes, :set_own_issues_private)
 reporter = Role.find_by!(name: "Reporter")
 reporter.remove_permission!(:edit_issues)
 mute = Role.create!(name: "Onlooker", permissions: [:view_issues])
@@ -51,7 +51,7 @@ people = {
   stranger: person("stranger", "Sam", "Stranger"),
 }
 alice = person("alice", "Alice", "Able")
-[shop, desk, attic].each { |project| member(project, people[:bridge], everything) }
+[shop, desk, attic, street].each { |project| member(project, people[:bridge], everything) }
 [shop, desk].each { |project| member(project, alice, everything) }
 member(shop, people[:reporter], reporter)
 member(shop, people[:onlooker], mute)
