@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
+from bridge.errors import NotAllowed, Rejected
 from bridge.model import Finding, Verdict
 from bridge.tracker import Tracker, TrackerSettings
 
@@ -33,6 +34,21 @@ def did_you_mean(value: str, known: Iterable[str]) -> str:
     names = {name.casefold(): name for name in known}
     near = get_close_matches(value.casefold(), names, n=1, cutoff=0.75)
     return f'did you mean "{names[near[0]]}"?' if near else ""
+
+
+def one_of(value: str, known: Iterable[str]) -> str:
+    """Return what to do about a value that is none of the `known` ones: which was meant, or all there are."""
+    names = list(known)
+    return did_you_mean(value, names) or f"one of {', '.join(names)}"
+
+
+async def meant(tracker: Tracker[Any], setting: str) -> str:
+    """Return which of the values that the tracker lists for a setting may have been meant; empty when none is."""
+    try:
+        choices = await tracker.choices(setting)
+    except (NotAllowed, Rejected):  # it takes more rights than to make an issue
+        return ""
+    return did_you_mean(str(getattr(tracker.settings, setting)), choices)
 
 
 def compared(configured: Configured, known: Iterable[str], absent: str, fix: str) -> Iterator[Finding]:

@@ -53,7 +53,7 @@ async def _configuration(tracker: AzureDevOps, known: Iterable[str]) -> AsyncIte
     for subject, name in doctor.issue_types_of(tracker):
         kind = await tracker.directory.types.find(name)
         if kind is None:
-            fix = doctor.did_you_mean(name, known) or f"one of {', '.join(sorted(known))}"
+            fix = doctor.one_of(name, sorted(known))
             yield doctor.error(subject, f'there is no work item type "{name}"', fix)
             continue
         async for finding in _type(tracker, subject, kind):
@@ -69,11 +69,7 @@ async def _configuration(tracker: AzureDevOps, known: Iterable[str]) -> AsyncIte
 async def _no_project(tracker: AzureDevOps, refusal: NotAllowed | Rejected) -> Finding:
     if refusal.status != 404:
         return doctor.error("credentials", str(refusal), f"make a token: {TOKENS}")
-    try:
-        found = await tracker.choices("project")
-    except (NotAllowed, Rejected):  # needs a further scope
-        found = {}
-    near = doctor.did_you_mean(tracker.settings.project, found)
+    near = await doctor.meant(tracker, "project")
     return doctor.error("project", str(refusal), near or "correct `url` and `project`")
 
 

@@ -73,7 +73,7 @@ async def _places(tracker: Bugzilla) -> AsyncIterator[Finding]:
         if setting in settings.fields or await names.find(value):
             yield doctor.ok(setting, f'"{value}" exists')
         else:
-            fix = doctor.did_you_mean(value, known) or f"one of {', '.join(sorted(known))}"
+            fix = doctor.one_of(value, sorted(known))
             yield doctor.error(setting, f'{settings.product} has no active {setting} "{value}"', fix)
 
 
@@ -104,7 +104,7 @@ async def _value(tracker: Bugzilla, field: str, subject: str, word: str) -> Find
     if found is not None and (found.casefold() == word.casefold() or field in {"severity", "priority"}):
         return doctor.ok(subject, f'"{word}" is "{found}" here')
     known = await tracker.lists.values[field].all()
-    fix = doctor.did_you_mean(word, known) or f"one of {', '.join(known)}"
+    fix = doctor.one_of(word, known)
     instead = f'"{found}" is taken instead' if found else "it will be left out"
     return doctor.warning(subject, f'there is no {field} "{word}" here: {instead}', fix)
 

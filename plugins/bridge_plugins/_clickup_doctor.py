@@ -74,7 +74,7 @@ def _list(tracker: ClickUp, data: Mapping[str, Json]) -> Iterator[Finding]:
         if value.casefold() in {each.casefold() for each in statuses}:
             yield doctor.ok(subject, f'"{value}" is a status of the list')
         else:
-            fix = doctor.did_you_mean(value, statuses) or f"one of {', '.join(statuses)}"
+            fix = doctor.one_of(value, statuses)
             yield doctor.error(subject, f'the list has no status "{value}": ClickUp will refuse the task', fix)
 
 
@@ -90,7 +90,7 @@ async def _values(tracker: ClickUp) -> list[Finding]:
         found += doctor.compared(types, _with_ids(await names.types.all()), told, "add it: Settings > Task Types")
     for level, word in {**tracker.default_priorities, **settings.priorities}.items():
         if word and "{" not in word and priority_of(word) is None:
-            fix = doctor.did_you_mean(word, PRIORITIES) or f"one of {', '.join(PRIORITIES)}"
+            fix = doctor.one_of(word, PRIORITIES)
             found.append(doctor.warning(f"priorities.{level}", f'"{word}" is no priority: it is left out', fix))
     return found
 

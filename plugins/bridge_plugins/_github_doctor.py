@@ -58,16 +58,11 @@ async def _refused(tracker: GitHub, refusal: NotAllowed | Rejected) -> Finding:
     name = tracker.settings.repository
     if refusal.status != 404:
         return doctor.error("credentials", str(refusal), f"check the token and its rights on {name}")
-    near = doctor.did_you_mean(name, await _visible(tracker))
-    fix = near or "correct `repository`, or let the token read and write its issues"
+    fix = (
+        await doctor.meant(tracker, "repository")
+        or "correct `repository`, or let the token read and write its issues"
+    )
     return doctor.error("repository", f"{name} does not exist, or the token has no access to it", fix)
-
-
-async def _visible(tracker: GitHub) -> list[str]:
-    try:
-        return list(await tracker.choices("repository"))
-    except (NotAllowed, Rejected):
-        return []
 
 
 def _repository(tracker: GitHub, repository: dict[str, Json]) -> list[Finding]:

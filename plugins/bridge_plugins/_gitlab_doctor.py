@@ -57,16 +57,11 @@ async def _refused(tracker: GitLab, refusal: NotAllowed | Rejected) -> Finding:
     name = tracker.settings.project
     if refusal.status != 404:
         return doctor.error("credentials", str(refusal), f"check the token and its role in {name}")
-    near = doctor.did_you_mean(name, await _visible(tracker))
-    fix = near or "correct `project`, or make the token's user a member with the role Planner"
+    fix = (
+        await doctor.meant(tracker, "project")
+        or "correct `project`, or make the token's user a member with the role Planner"
+    )
     return doctor.error("project", f"{name} does not exist, or the token has no access to it", fix)
-
-
-async def _visible(tracker: GitLab) -> list[str]:
-    try:
-        return list(await tracker.choices("project"))
-    except (NotAllowed, Rejected):
-        return []
 
 
 def _project(tracker: GitLab, project: dict[str, Json]) -> list[Finding]:
@@ -108,7 +103,7 @@ async def _values(tracker: GitLab) -> AsyncIterator[Finding]:
         if value in ISSUE_TYPES:
             yield doctor.ok(subject, f'"{value}" exists')
         else:
-            fix = doctor.did_you_mean(value, ISSUE_TYPES) or f"one of {', '.join(ISSUE_TYPES)}"
+            fix = doctor.one_of(value, ISSUE_TYPES)
             yield doctor.error(subject, f'"{value}" is no issue type: GitLab will refuse the issue', fix)
     hint = 'use labels such as "priority::high"'
     for finding in doctor.unused(tracker, ("priorities", "severities"), hint):

@@ -56,7 +56,7 @@ async def _values(tracker: Linear) -> list[Finding]:
             found.append(_needed(subject, value, _with_ids(await names.all())))
     for level, word in {**tracker.default_priorities, **settings.priorities}.items():
         if word and "{" not in word and priority_of(word) is None:
-            fix = doctor.did_you_mean(word, PRIORITIES) or f"one of {', '.join(PRIORITIES)}"
+            fix = doctor.one_of(word, PRIORITIES)
             found.append(doctor.warning(f"priorities.{level}", f'"{word}" is no priority: it is left out', fix))
     hint = 'use labels, such as "severity:{{ bug.severity }}" or `kind_labels`'
     return [*found, *doctor.unused(tracker, ("severities", "issue_type", "issue_types"), hint)]

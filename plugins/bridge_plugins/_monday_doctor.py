@@ -149,7 +149,7 @@ async def _places(tracker: Monday) -> list[Finding]:
             found.append(doctor.ok(setting, f'"{name}" is a group of the board'))
         else:
             known = await tracker.board.groups.all()
-            fix = doctor.did_you_mean(name, known) or f"one of {', '.join(known)}"
+            fix = doctor.one_of(name, known)
             say = doctor.error if setting == "group" else doctor.warning
             found.append(say(setting, f'the board has no group "{name}"', fix))
     for name in [part.strip() for part in settings.assignee.split(",")] if settings.assignee_column else ():

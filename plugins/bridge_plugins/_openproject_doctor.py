@@ -71,7 +71,7 @@ async def _types(tracker: OpenProject) -> AsyncIterator[Finding]:
     seen: set[tuple[str, str]] = set()
     for subject, name in doctor.issue_types_of(tracker):
         if name.casefold() not in {each.casefold() for each in known}:
-            fix = doctor.did_you_mean(name, known) or f"one of {', '.join(known)}"
+            fix = doctor.one_of(name, known)
             yield doctor.error(subject, f'there is no type "{name}" in {tracker.settings.project}', fix)
             continue
         yield doctor.ok(subject, f'"{name}" exists')

@@ -41,7 +41,7 @@ async def _place(tracker: Shortcut) -> AsyncIterator[Finding]:
     settings = tracker.settings
     if settings.team and await tracker.names.teams.find(settings.team) is None:
         known = await tracker.names.teams.all()
-        fix = doctor.did_you_mean(settings.team, known) or f"one of {', '.join(known)}"
+        fix = doctor.one_of(settings.team, known)
         yield doctor.error("team", f'there is no team "{settings.team}"', fix)
         return
     try:

@@ -66,7 +66,7 @@ async def _values(tracker: Trello) -> AsyncIterator[Finding]:
         if await tracker.lists.find(value):
             yield doctor.ok(subject, f'"{value}" is an open list')
         else:
-            fix = doctor.did_you_mean(value, lists) or f"one of {', '.join(lists)}"
+            fix = doctor.one_of(value, lists)
             yield doctor.error(
                 subject, f'there is no open list "{value}": cards on archived ones are not seen', fix
             )

@@ -60,7 +60,7 @@ async def _values(tracker: Wrike) -> list[Finding]:
         found += doctor.compared(folders, _with_ids(await names.folders.all()), left_out, "correct the folder")
     for level, word in {**tracker.default_priorities, **settings.priorities}.items():
         if word and "{" not in word and not importance_of(word):
-            fix = doctor.did_you_mean(word, IMPORTANCE) or f"one of {', '.join(IMPORTANCE)}"
+            fix = doctor.one_of(word, IMPORTANCE)
             found.append(doctor.warning(f"priorities.{level}", f'"{word}" is no importance: it is left out', fix))
     fix = "Wrike has no labels: put tasks into more folders with fields = { parents = [...] }"
     found += doctor.unused(tracker, ("labels", "kind_labels"), fix)
@@ -97,7 +97,7 @@ def _taken(subject: str, field: Mapping[str, Json], value: Json) -> Finding:
         return doctor.ok(subject, "is another for each bug")
     if not options or settings.get("allowOtherValues") or value in options:
         return doctor.ok(subject, f'"{value}" can be set')
-    fix = doctor.did_you_mean(value, options) or f"one of {', '.join(options)}"
+    fix = doctor.one_of(value, options)
     return doctor.warning(subject, f'"{value}" is no option of {field["title"]}', fix)
 
 
