@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -30,6 +30,9 @@ _PLACE = re.compile(f"{OPEN}(\\d+){CLOSE}")
 _ONLY_PLACES = re.compile(f"(?:[ \t]*{OPEN}\\d+{CLOSE}[ \t]*(?:\n|$))+")
 _BRACKETED_URL = re.compile(f"<({OPEN}[a-z]+://[^\\s{OPEN}{CLOSE}]+{CLOSE})>", re.IGNORECASE)
 _KINDS = {"s": "strike", "list_item": "item", "blockquote": "quote", "tr": "row", "th": "cell", "td": "cell"}
+_PLAIN = re.compile(r"""[^\W\d_](?:[\w ,;.?!'"%()=+-]|/(?!/))*""")
+"""One line that no parser makes anything of but text."""
+
 _COSTLY = 2000  # brackets and backticks; beyond that looking for their partners takes seconds
 
 
@@ -48,17 +51,21 @@ def parse(markdown: str, parsers: Parsers, text: TextMode = "markdown") -> tuple
         return f"{OPEN}{len(quoted) - 1}{CLOSE}"
 
     source = QUOTED.sub(place, _BRACKETED_URL.sub(r"\1", markdown))
-    return tidy(_Builder(parsers, text, quoted).blocks(parsers.template.parse(source)))
+    return tidy(_Builder(parsers, text, quoted).blocks(parsers.of_template(source)))
 
 
 class Parsers(threading.local):
     """The parsers, once for each thread: linkify-it keeps the text that it is looking at in itself."""
 
     @cached_property
-    def template(self) -> MarkdownIt:
-        """The parser for a template's Markdown."""
+    def _template(self) -> MarkdownIt:
         parser = _parser("commonmark", ["table", "strikethrough", "linkify"], lambda _: True)
         return parser.disable(["html_block", "html_inline"])
+
+    @cached_property
+    def of_template(self) -> Callable[[str], list[Token]]:
+        """Parses a template's Markdown. Where testers' text stands in it, bugs of one shape are one source."""
+        return lru_cache(maxsize=64)(self._template.parse)
 
     @cached_property
     def _markdown(self) -> MarkdownIt:
@@ -171,6 +178,9 @@ class _Builder:
         nodes: list[Node] = []
         for place in _PLACE.finditer(token.content):
             source = self.quoted[int(place[1])]
+            if _PLAIN.fullmatch(source):
+                nodes.append(Node("paragraph", (Node("text", text=source, foreign=True),)))
+                continue
             parser = self.parsers.of_tester(source, self.text, step="list_item_open" in within)
             nodes += _Builder(self.parsers, self.text, (), foreign=True).blocks(parser.parse(source))
         return nodes
@@ -240,6 +250,9 @@ class _Builder:
                 nodes.append(Node("text", text=part))
                 continue
             source = self.quoted[int(part)]
+            if _PLAIN.fullmatch(source):
+                nodes.append(Node("text", text=source, foreign=True))
+                continue
             parser = self.parsers.of_tester(source, self.text, step=True)
             for token in parser.parseInline(source):
                 nodes += _Builder(self.parsers, self.text, (), foreign=True).inlines(token.children or ())

@@ -66,6 +66,8 @@ class Templates:
 
     def text(self, source: str, name: str) -> Callable[[Context], str]:
         """Return what fills in a template of text."""
+        if "{" not in source:
+            return lambda _: source
         return _filler(self._text.from_string(replaced(source, TEXT_TAGS)), name)
 
     def problems(self, source: str, path: str) -> list[Problem]:

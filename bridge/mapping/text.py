@@ -26,6 +26,8 @@ _JOINERS = frozenset("\u200d\ufe0e\ufe0f")
 
 def clean(text: str) -> str:
     """Return `text` with plain new lines, and without control characters (tab stays) and noncharacters."""
+    if text.isprintable():  # most are, and finding out is quick
+        return text
     return _SURROGATE.sub("\ufffd", _CONTROL.sub("", _LINE_ENDS.sub("\n", text)))
 
 

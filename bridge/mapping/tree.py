@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 BLOCKS = ("paragraph", "heading", "bullet_list", "ordered_list", "quote", "fence", "rule", "table", "marker")
@@ -39,7 +38,7 @@ class Node:
 
     def holding(self, children: Iterable[Node]) -> Node:
         """Return a copy with other children."""
-        return replace(self, children=tuple(children))
+        return Node(self.kind, tuple(children), self.text, self.href, self.number, self.info, self.foreign)
 
 
 BREAK = Node("line_break")
@@ -103,6 +102,8 @@ def _headed(blocks: Sequence[Node]) -> tuple[Node, ...]:
 
 def _lines(inlines: Sequence[Node]) -> tuple[Node, ...]:
     """Return inline nodes as lines joined by breaks: none empty, marks opened anew in each line."""
+    if all([node.kind == "text" for node in inlines]):  # noqa: C419 - quicker than a generator
+        return tuple(_trimmed([node for node in inlines if node.text]))
     lines = [line for line in map(_trimmed, _split(_flat(inlines, frozenset()))) if line]
     joined: list[Node] = []
     for line in lines:
@@ -150,15 +151,14 @@ def _trimmed(line: list[Node]) -> list[Node]:
     """Return a line without white space at its ends; empty when there is nothing else."""
     if not plain_text(line).strip() and not any(node.kind == "image" for node in line):
         return []
-    line = _trim_edge(line, 0, re.compile(r"^\s+"))
-    return _trim_edge(line, -1, re.compile(r"\s+$"))
+    return _trim_edge(_trim_edge(line, 0, str.lstrip), -1, str.rstrip)
 
 
-def _trim_edge(line: list[Node], index: int, blank: re.Pattern[str]) -> list[Node]:
+def _trim_edge(line: list[Node], index: int, stripped: Callable[[str], str]) -> list[Node]:
     while line and line[index].kind == "text":
-        text = blank.sub("", line[index].text)
+        text = stripped(line[index].text)
         if text:
-            line[index] = replace(line[index], text=text)
+            line[index] = line[index] if text == line[index].text else replace(line[index], text=text)
             break
         del line[index]
     return line
