@@ -181,7 +181,7 @@ class Run:
         self._wait(lambda: self.reached() >= self.to_reach(), tell, seconds=PATIENCE)
         self.starved = self.to_reach() - self.reached()
         island.dead, self.dead_seconds = False, time.monotonic() - died
-        self._wait(lambda: self.reached(dead=True) >= self.to_reach(dead=True), tell, seconds=PATIENCE)
+        self._wait(lambda: self.reached(dead=True) >= self.to_reach(dead=True), tell, seconds=None)
 
     def _let_end(self, tell: Callable[[str], None]) -> None:
         """Let nothing go wrong any more, and wait until nothing is left to do."""
