@@ -118,15 +118,20 @@ class Lists:
         return ids([member async for each in pages if (member := each.get("user") or each.get("group"))])
 
     async def _fetch_custom_fields(self) -> Mapping[str, str]:
-        """All of them are for administrators only; others see those of the project and of its newest issues."""
+        """All of them are for administrators only; others see those of the project and of its newest issues.
+
+        A new project has no issues: there those of other projects have to tell. A name is one field everywhere.
+        """
         described = await self.described_fields()
         if described is not None:
             return ids(described)
         fields = list((await self.read_project("issue_custom_fields")).get("issue_custom_fields") or [])
-        newest = {"project_id": await self.project(), "status_id": "*", "sort": "id:desc", "limit": "10"}
-        data = await self._tracker.call("GET", "/issues.json", params=newest)
-        for issue in self._tracker.inside(data, "issues"):
-            fields += issue.get("custom_fields") or []
+        newest = {"status_id": "*", "sort": "id:desc", "limit": "10"}
+        for query in ({"project_id": await self.project(), **newest}, newest):
+            data = await self._tracker.call("GET", "/issues.json", params=query)
+            if issues := self._tracker.inside(data, "issues"):
+                break
+        fields += [field for issue in issues for field in issue.get("custom_fields") or ()]
         return ids(fields)
 
     async def described_fields(self) -> list[dict[str, Json]] | None:

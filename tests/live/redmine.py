@@ -124,6 +124,15 @@ class Server:
         """Return an issue with its notes and files."""
         return self.call("GET", f"/issues/{number}.json?include=journals,attachments")["issue"]
 
+    def who(self, name: str) -> int:
+        """Return the id of a holder of a key."""
+        return int(self.call("GET", "/users/current.json", who=name)["user"]["id"])
+
+    def role(self, name: str) -> int:
+        """Return the id of a role."""
+        roles = self.call("GET", "/roles.json")["roles"]
+        return next(int(role["id"]) for role in roles if role["name"] == name)
+
     def issues(self, project: str, text: str) -> list[Any]:
         """Return the issues of a project, closed ones too, that have `text` in their descriptions."""
         found = self.call("GET", f"/issues.json?project_id={project}&status_id=*&limit=100")["issues"]

@@ -169,6 +169,20 @@ class TestCreate:
         assert values.pop("Bug key").startswith("testio-bug-")
         assert values == {"Severity": "high", "Browsers": ["Safari", "Firefox"]}
 
+    async def test_custom_fields_of_a_new_project_are_known_from_other_projects(self, redmine: Server):
+        """Redmine lists all of them for administrators only."""
+        await made(redmine)
+        quay = redmine.call("POST", "/projects.json", {"project": {"name": "Quay", "identifier": "quay"}})[
+            "project"
+        ]
+        membership = {"user_id": redmine.who("bridge"), "role_ids": [redmine.role("Developer")]}
+        redmine.call("POST", f"/projects/{quay['id']}/memberships.json", {"membership": membership})
+
+        issue, there = await made(redmine, project="Quay", issue_type="Bug", fields={"severity": "low"})
+
+        assert issue.warnings == ()
+        assert {"Severity": "low"}.items() <= {f["name"]: f["value"] for f in there["custom_fields"]}.items()
+
     @pytest.mark.parametrize(
         ("level", "priority"), [(Level.CRITICAL, "Urgent"), (Level.HIGH, "High"), (Level.LOW, "Low")]
     )

@@ -53,6 +53,7 @@ class RedmineServer(FakeServer):
         old: Whether statuses do not say that they are closed, as before Redmine 5.0.
         public: Whether the project is shown to anybody, so that a wrong key is not noticed when reading.
         project: Changes to what the project's page says.
+        elsewhere: Issues of other projects.
     """
 
     def __init__(self) -> None:
@@ -68,6 +69,7 @@ class RedmineServer(FakeServer):
         }
         self.project: dict[str, Any] = {}
         self.issues: dict[int, dict[str, Any]] = {}
+        self.elsewhere: list[dict[str, Any]] = []
         self.notes: dict[int, list[str]] = {}
         self.files: dict[int, list[dict[str, Any]]] = {}
         self._tokens: set[str] = set()
@@ -211,6 +213,8 @@ class RedmineServer(FakeServer):
 
     def _list(self, request: Request) -> Reply:
         """Filter by what it knows; ignore the rest, as Redmine does."""
+        if "project_id" not in request.query:
+            return self._page(request, "issues", [self._shown(issue) for issue in self.elsewhere])
         if request.query["project_id"][0] != "webshop":
             return Reply(404)
         found = sorted(self.issues.values(), key=lambda issue: -int(issue["id"]))

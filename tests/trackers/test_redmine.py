@@ -134,6 +134,17 @@ class TestRedmine(TrackerConformance):
 
         assert fake.creates[1].json["issue"]["custom_fields"] == [{"id": 1, "value": "high"}]
 
+    async def test_custom_fields_of_a_new_project_are_known_from_other_projects(self, fake: RedmineServer) -> None:
+        fake.elsewhere = [
+            {"id": 99, "tracker_id": 1, "status_id": 1, "priority_id": 4, "subject": "x", "values": {1: "low"}}
+            | {"created_on": "2026-01-01T00:00:00Z"}
+        ]
+        async with self.using(fake.url, fields={"Severity": "high"}) as subject:
+            issue = await subject.create(sample_draft(subject))
+
+        assert issue.warnings == ()
+        assert fake.creates[0].json["issue"]["custom_fields"] == [{"id": 1, "value": "high"}]
+
     async def test_changes_that_the_role_does_not_permit_are_warnings(
         self, fake: RedmineServer, subject: Redmine, draft: Draft
     ) -> None:
