@@ -138,7 +138,8 @@ class NotionServer(FakeServer):
 
     def markers(self) -> list[str]:
         with self.lock:
-            texts = [self.words(page["children"]) + self.words(page["properties"]) for page in self.pages.values()]
+            parts = [[page["children"], *page["properties"].values()] for page in self.pages.values()]
+            texts = [" ".join(map(self.words, each)) for each in parts]
             return [found[0] for each in texts if (found := MARKER.search(re.sub(r"https?://\S+", "", each)))]
 
     def validate(self, request: Request, reply: Reply) -> None:

@@ -17,10 +17,11 @@ A tracker's whole test is usually::
 import pytest
 
 # Before the modules are imported: a failing assertion then shows its values, also at a third party.
-for _module in ("claims", "failures", "issues", "later", "secrecy", "setup"):
+for _module in ("claims", "exactly_once", "failures", "issues", "later", "secrecy", "setup"):
     pytest.register_assert_rewrite(f"{__name__}.{_module}")
 
 from bridge.testing.conformance.claims import Claims  # noqa: E402
+from bridge.testing.conformance.exactly_once import ExactlyOnce  # noqa: E402
 from bridge.testing.conformance.failures import Failures  # noqa: E402
 from bridge.testing.conformance.issues import Issues  # noqa: E402
 from bridge.testing.conformance.later import Later  # noqa: E402
@@ -33,5 +34,5 @@ class LocalConformance(Claims, Issues, Later):
     """For a tracker that talks to no server; `server` is a stand-in that knows the issues."""
 
 
-class TrackerConformance(LocalConformance, Failures, Secrecy):
+class TrackerConformance(LocalConformance, Failures, Secrecy, ExactlyOnce):
     """For a tracker that talks HTTP, by an SDK or without."""
