@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
 
 import pytest
@@ -43,7 +44,7 @@ def test_it_is_what_the_parser_makes_of_it(monkeypatch, markup, around):
     texts = lines(60)
     short = [render(around.format(quote(text)), markup).content for text in texts]
 
-    monkeypatch.setattr(markdown, "_PLAIN", markdown.re.compile(r"(?!)"))
+    monkeypatch.setattr(markdown, "_PLAIN", re.compile(r"(?!)"))
 
     assert short == [render(around.format(quote(text)), markup).content for text in texts]
 

@@ -138,7 +138,7 @@ class NotionServer(FakeServer):
 
     def markers(self) -> list[str]:
         with self.lock:
-            parts = [[page["children"], *page["properties"].values()] for page in self.pages.values()]
+            parts = [[*page["children"], *page["properties"].values()] for page in self.pages.values()]
             texts = [" ".join(map(self.words, each)) for each in parts]
             return [found[0] for each in texts if (found := MARKER.search(re.sub(r"https?://\S+", "", each)))]
 
