@@ -25,7 +25,6 @@ from bridge.tracker import Tracker
 
 FAULTS = {
     "the answer is lost": FaultKind.RESET_AFTER,
-    "a gateway answers in its place": FaultKind.ANSWER_AFTER,
     "it never arrives": FaultKind.RESET_BEFORE,
     "the process is killed": FaultKind.RESET_AFTER,
 }
