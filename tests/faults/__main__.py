@@ -7,6 +7,7 @@ make faults EXPORTS=1000 SEED=7 DATABASE=sqlite
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -38,11 +39,15 @@ def main() -> int:
 
 
 def _run(name: str, seed: int, exports: int) -> Result:
-    progress = Progress()
-    with tempfile.TemporaryDirectory(prefix="bridge-faults-") as folder:
-        with prepared(OPENERS[name], Path(folder), seed=seed, exports=exports, rhythm=plan.LONG) as run:
-            result = run.go(progress)
-        progress.end()
+    """Run on one database. What the daemons said is kept where something is wrong."""
+    progress, folder = Progress(), Path(tempfile.mkdtemp(prefix="bridge-faults-"))
+    with prepared(OPENERS[name], folder, seed=seed, exports=exports, rhythm=plan.LONG) as run:
+        result = run.go(progress)
+    progress.end()
+    if result.wrong:
+        print(f"what the daemons said: {folder}", file=sys.stderr)
+    else:
+        shutil.rmtree(folder)
     return result
 
 
