@@ -132,12 +132,12 @@ def _doubts() -> Select[tuple[int, float | None]]:
 
 def _claim_one(connection: Connection, item: Claim) -> Batch:
     now = item.now.timestamp()
+    if item.under_way is not None:  # before the turn is asked for: it says so once only
+        _give_back_unknown(connection, item, item.under_way)
     status = _take_turn(connection, item.tracker) if item.together else _status(connection, item.tracker)
     if item.together and status is None:
         return Batch(next_at=item.now + _TURN)
-    if item.under_way is not None:
-        _give_back_unknown(connection, item, item.under_way)
-    limit = item.limit
+    limit, followups_first = item.limit, False
     if status is not None:
         if status.paused_reason:
             return Batch(paused=status.paused_reason, paused_by=status.paused_by)
@@ -147,17 +147,34 @@ def _claim_one(connection: Connection, item: Claim) -> Batch:
         if status.failures >= item.circuit_after:
             if _under_way(connection, item.tracker):
                 return Batch()
-            limit = 1  # half open: one delivery tries whether the tracker is back
+            limit = 1  # half open: one attempt tries whether the tracker is back
+            followups_first = _followup_waits_longer(connection, item.tracker, now)
     if item.together:
-        return _claim_share(connection, item, item.together, status, limit)
-    return _claim_up_to(connection, item, limit)
+        return _claim_share(connection, item, item.together, status, limit, followups_first)
+    return _claim_up_to(connection, item, limit, followups_first)
 
 
-def _claim_up_to(connection: Connection, item: Claim, limit: int) -> Batch:
+def _claim_up_to(connection: Connection, item: Claim, limit: int, followups_first: bool) -> Batch:
     now = item.now.timestamp()
-    claimed = _claim_deliveries(connection, item, now, limit)
-    steps = _claim_followups(connection, item, now, limit - len(claimed))
+    first = _claim_followups(connection, item, now, limit if followups_first else 0)
+    claimed = _claim_deliveries(connection, item, now, limit - len(first))
+    steps = first or _claim_followups(connection, item, now, limit - len(claimed))
     return Batch(claimed, steps, _next_at(connection, item.tracker, now))
+
+
+def _followup_waits_longer(connection: Connection, tracker: str, now: float) -> bool:
+    """Whether the one attempt of a half-open circuit is a follow-up's: one that keeps failing starves nobody."""
+    due = {"tracker": tracker, "now": now, "limit": 1}
+    delivery = select(deliveries.c.next_at).where(deliveries.c.position.in_(_due().scalar_subquery()))
+    since, step_since = connection.scalar(delivery, due), connection.scalar(_oldest_followup(), due)
+    return step_since is not None and (since is None or step_since < since)
+
+
+@cache
+def _oldest_followup() -> Select[tuple[float]]:
+    waiting = (followups.c.state == PENDING, followups.c.next_at <= bindparam("now", type_=Float))
+    oldest = select(followups.c.next_at).where(followups.c.tracker == bindparam("tracker", type_=Text), *waiting)
+    return oldest.order_by(followups.c.next_at).limit(1)
 
 
 def _status(connection: Connection, tracker: str) -> Any:
@@ -186,7 +203,9 @@ def _take_turn(connection: Connection, tracker: str) -> Any:
     return row
 
 
-def _claim_share(connection: Connection, item: Claim, together: Together, status: Any, limit: int) -> Batch:
+def _claim_share(
+    connection: Connection, item: Claim, together: Together, status: Any, limit: int, followups_first: bool
+) -> Batch:
     """Hand out what the limits of all replicas together still allow. The turn is ours: see `_take_turn`."""
     now = item.now.timestamp()
     free = together.concurrency - (connection.scalar(_count_under_way(), {"tracker": item.tracker}) or 0)
@@ -196,7 +215,7 @@ def _claim_share(connection: Connection, item: Claim, together: Together, status
         allowed = int(tokens)
         again = max(again, now + together.interval * (allowed + 1 - tokens)) if allowed < free else again
     most = min(limit, free, allowed)
-    batch = _claim_up_to(connection, item, max(most, 0))
+    batch = _claim_up_to(connection, item, max(most, 0), followups_first)
     taken = len(batch.deliveries) + len(batch.followups)
     if together.interval is not None and (taken or status.tokens is None):
         left = {"tokens": tokens - taken, "refilled_at": max(now, status.refilled_at)}

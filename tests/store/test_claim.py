@@ -213,18 +213,38 @@ class TestCircuit:
 
         assert (await world.claim(34)).next_at == after(63)
 
+    async def test_one_that_keeps_failing_does_not_keep_the_other_kind_from_trying(self, world):
+        """What waits longest goes next: a delivery that fails and fails starves no follow-up, nor the other way."""
+        await world.delivered(followups=((Followup.ATTACH, FILE),))
+        (step,) = (await world.claim(2)).followups
+        await world.end_step(step, State.PENDING, next_at=after(10))
+        await world.accept(2)
+        await self.open_it(world)
+
+        tried = []
+        for turn in range(4):
+            now = 33 + 30 * turn
+            batch = await world.claim(now)
+            down = Effect(failed=True, error="down", circuit_after=3, circuit_until=after(now + 30))
+            tried.append((len(batch.deliveries), len(batch.followups)))
+            for claimed in batch.deliveries:
+                await world.fail(claimed, Unavailable("down"), next_at=after(now + 5), effect=down)
+            for step in batch.followups:
+                await world.end_step(step, State.PENDING, next_at=after(now + 5), effect=down)
+
+        assert tried == [(1, 0), (0, 1), (1, 0), (0, 1)]
+
     async def test_a_follow_up_is_let_through_alone_as_well(self, world):
         await world.delivered(followups=tuple((Followup.ATTACH, Attachment(url=f"https://f/{n}")) for n in "abc"))
         await world.accept(2)
         await self.open_it(world)
-        claimed = await world.claim(33)
-        assert len(claimed.deliveries) + len(claimed.followups) == 1
-        await world.end(claimed.deliveries[0], State.DEAD, error=Rejected("no"))
 
-        (step,) = (await world.claim(34)).followups
-        assert (await world.claim(34)).followups == ()
-        await world.end_step(step, effect=Effect(succeeded=True))
-        assert len((await world.claim(35)).followups) == 2
+        first, second = await world.claim(33), await world.claim(33)
+        assert (len(first.deliveries), len(first.followups)) == (0, 1), "it waits longer than the delivery"
+        assert (second.deliveries, second.followups) == ((), ()), "only one, while it is under way"
+        await world.end_step(first.followups[0], effect=Effect(succeeded=True))
+        after_it = await world.claim(35)
+        assert (len(after_it.deliveries), len(after_it.followups)) == (1, 2)
 
     async def test_a_success_in_between_starts_the_count_again(self, world):
         for bug in range(6):

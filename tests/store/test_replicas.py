@@ -137,6 +137,18 @@ class TestHandingOut:
 
         assert [(each.export_id, each.attempt) for each in batch.deliveries] == [("e2", 1), ("e3", 1)]
 
+    async def test_it_is_given_back_as_well_where_another_has_the_turn(self, two, url):
+        """That claim is answered, so it is the last one that says what is known."""
+        await two[0].accept(1)
+        await claim(two[0], "a")
+        engine = open_engine(url, writes=True)
+        with engine.begin() as other:
+            other.exec_driver_sql("SELECT * FROM trackers WHERE name = 'web' FOR UPDATE")
+            assert ids(await claim(two[0], "a", under_way=frozenset())) == []
+        engine.dispose()
+
+        assert ids(await claim(two[1], "b")) == ["e1"]
+
 
 class TestLimits:
     async def test_concurrency_is_counted_over_all(self, two):
