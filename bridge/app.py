@@ -136,7 +136,7 @@ class Bridge:
         config = self.setup.config
         self.redact = Redactor(config.secrets)
         self.store = Store(config.store.url)
-        self.ingest = Ingest(config, self._router(), self.store, self.clock, self._accepted, self._errand)
+        self.ingest = Ingest(config, router(self.setup), self.store, self.clock, self._accepted, self._errand)
         self.testio = Side(config, self.store, self.ingest, self.clock, self.random, self.http, self.redact)
         downloader = Downloader(config.attachments, clock=self.clock)
         self.dispatcher = Dispatcher(
@@ -222,7 +222,7 @@ class Bridge:
         redact = Redactor(setup.config.secrets)
         trackings = build_trackings(setup, Tools(self.clock, redact, self.http))
         self.setup, self.redact = setup, redact
-        self.ingest.replace(setup.config, self._router())
+        self.ingest.replace(setup.config, router(self.setup))
         await self.dispatcher.replace(trackings, setup.config.server.shutdown_grace)
         await self.testio.replace(setup.config, redact, trackings)
         await self._resume_refused(setup.config.trackers)
@@ -280,11 +280,9 @@ class Bridge:
 
     # pieces
 
-    def _router(self) -> Router:
-        return Router(self.setup.config, self.setup.plugins.route)
-
-    def _accepted(self, export: Export, receipt: Receipt) -> None:
-        self._tell("bridge_received", {"export": export})
+    def _accepted(self, read: Callable[[], Export], receipt: Receipt) -> None:
+        if self.setup.plugins.listens("bridge_received"):
+            self._tell("bridge_received", {"export": read()})
         self.dispatcher.new_work(receipt.trackers)
 
     def _errand(self) -> None:
@@ -323,6 +321,12 @@ class Bridge:
         while True:
             hook, arguments = await self._told.get()
             await self.setup.plugins.tell(hook, **arguments)
+
+
+def router(setup: Setup) -> Router:
+    """Return what decides where exports go."""
+    plugins = setup.plugins
+    return Router(setup.config, plugins.route if plugins.listens("bridge_route") else None)
 
 
 def build_trackings(setup: Setup, tools: Tools) -> list[Tracking]:
@@ -381,7 +385,7 @@ def preview(
     if event != payload.BUG_EXPORTED:
         return []
     export = payload.read_export(document, id=new_id(now), connection=connection, received_at=now)
-    routed = {to.tracker: to for to in Router(setup.config, setup.plugins.route).destinations(export)}
+    routed = {to.tracker: to for to in router(setup).destinations(connection, lambda: export)}
     shown = []
     for name in names or routed:
         tracking = trackings[name]

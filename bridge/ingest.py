@@ -9,7 +9,7 @@ import hmac
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 import structlog
@@ -26,6 +26,10 @@ from bridge.store import ExportState, NewExport, Receipt, Store, testio
 
 SIGNATURE_AGE = timedelta(minutes=5)
 """How old a signed request may be (Standard Webhooks: "a few minutes")."""
+
+
+Read = Callable[[], Export]
+"""Reads an export whole: only what wants to know what is in it calls it."""
 
 
 class Unusable(BridgeError):
@@ -62,7 +66,7 @@ class Ingest:
         router: Router,
         store: Store,
         clock: Clock,
-        accepted: Callable[[Export, Receipt], None] = lambda _export, _receipt: None,
+        accepted: Callable[[Read, Receipt], None] = lambda _read, _receipt: None,
         errands: Callable[[], None] = lambda: None,
     ) -> None:
         self._store, self._clock = store, clock
@@ -124,11 +128,11 @@ class Ingest:
             StoreError: It could not be written down.
         """
         now = self._clock.now()
-        export, new = self._judge(connection, body, new_id(now), now)
+        read, new = self._judge(connection, body, new_id(now), now)
         receipt = await self._write(new, pulled=pulled, told_before=told_before)
         self._tell(new, receipt)
-        if export is not None and receipt.trackers and not receipt.duplicate:
-            self._accepted(export, receipt)
+        if read is not None and receipt.trackers and not receipt.duplicate:
+            self._accepted(read, receipt)
         if new.state is ExportState.REJECTED:
             raise Unusable(new.problems, export_id=receipt.export, is_json=bool(new.event) or _is_json(body))
         return receipt
@@ -152,11 +156,11 @@ class Ingest:
 
     async def take_enriched(self, export_id: str, connection: str, body: bytes, received_at: datetime) -> Receipt:
         """Route an export that waited for what was fetched from test IO for it."""
-        export, new = self._judge(connection, body, export_id, received_at)
+        read, new = self._judge(connection, body, export_id, received_at)
         receipt = await self._store.write(testio.enrich, new)
         self._tell(new, receipt)
-        if export is not None and receipt.trackers and not receipt.duplicate:
-            self._accepted(export, receipt)
+        if read is not None and receipt.trackers and not receipt.duplicate:
+            self._accepted(read, receipt)
         return receipt
 
     async def reject(self, connection: str, body: bytes, problem: Problem) -> Receipt:
@@ -179,17 +183,27 @@ class Ingest:
 
     async def take_again(self, export_id: str, connection: str, body: bytes, received_at: datetime) -> Receipt:
         """Judge a kept export anew, by today's configuration."""
-        export, new = self._judge(connection, body, export_id, received_at)
+        read, new = self._judge(connection, body, export_id, received_at)
         receipt = await self._store.take_again(new)
         self._tell(new, receipt)
-        if export is not None and receipt.trackers:
-            self._accepted(export, receipt)
+        if read is not None and receipt.trackers:
+            self._accepted(read, receipt)
         return receipt
 
     def _judge(
         self, connection: str, body: bytes, export_id: str, received_at: datetime
-    ) -> tuple[Export | None, NewExport]:
-        """Decide what a body is, without touching anything."""
+    ) -> tuple[Read | None, NewExport]:
+        """Decide what a body is, without touching anything; where it is an export, also return what reads it."""
+        outline = payload.outline(body)
+        if outline is None:
+            return self._judge_whole(connection, body, export_id, received_at)
+        read = cache(partial(payload.read_kept, export_id, connection, received_at, body))
+        return read, self._exported(connection, body, export_id, received_at, outline, read)
+
+    def _judge_whole(
+        self, connection: str, body: bytes, export_id: str, received_at: datetime
+    ) -> tuple[Read | None, NewExport]:
+        """Decide what a body is that is not just as documented."""
 
         def kept(
             state: ExportState, body: bytes, event: str = "", problems: tuple[Problem, ...] = ()
@@ -222,17 +236,33 @@ class Ingest:
             export = payload.read_export(document, id=export_id, connection=connection, received_at=received_at)
         except payload.PayloadError as error:
             return None, kept(ExportState.REJECTED, body, event, error.problems)
-        destinations = self._router.destinations(export)
-        return export, NewExport(
+        outline = payload.Outline(export.bug.id, export.bug.title, export.exported_at)
+
+        def read() -> Export:
+            return export
+
+        return read, self._exported(connection, body, export_id, received_at, outline, read)
+
+    def _exported(
+        self,
+        connection: str,
+        body: bytes,
+        export_id: str,
+        received_at: datetime,
+        outline: payload.Outline,
+        read: Read,
+    ) -> NewExport:
+        destinations = self._router.destinations(connection, read)
+        return NewExport(
             id=export_id,
             connection=connection,
             state=ExportState.ACCEPTED if destinations else ExportState.UNROUTED,
-            event=event,
-            bug_id=export.bug.id,
-            title=export.bug.title[:200],
-            exported_at=export.exported_at,
+            event=payload.BUG_EXPORTED,
+            bug_id=outline.bug_id,
+            title=outline.title[:200],
+            exported_at=outline.exported_at,
             received_at=received_at,
-            identity=payload.identity(connection, export.bug.id, export.exported_at, body),
+            identity=payload.identity(connection, outline.bug_id, outline.exported_at, body),
             body=body,
             destinations=destinations,
         )

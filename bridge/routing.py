@@ -44,10 +44,10 @@ class Router:
 
     Args:
         config: The configuration.
-        also: Names of trackers that plugins want an export to go to (`bridge_route`).
+        also: Names of trackers that plugins want an export to go to (`bridge_route`); None where none wants any.
     """
 
-    def __init__(self, config: Config, also: Callable[[Export], Sequence[str]] = lambda _: ()) -> None:
+    def __init__(self, config: Config, also: Callable[[Export], Sequence[str]] | None = None) -> None:
         self._trackers = config.trackers
         self._routes = [
             (route, _tests(route.when), [_destination(route, tracker) for tracker in route.trackers])
@@ -55,24 +55,28 @@ class Router:
         ]
         self._also = also
 
-    def destinations(self, export: Export) -> tuple[Destination, ...]:
-        """Return where the export goes, each tracker once.
+    def destinations(self, connection: str, read: Callable[[], Export]) -> tuple[Destination, ...]:
+        """Return where an export goes, each tracker once.
 
         Every route that matches counts; the first that names a tracker decides its re-export policy. Routes with
         `otherwise` count only where no other matched.
+
+        Args:
+            connection: The connection it came in by.
+            read: Reads it. Called only where a condition or a plugin wants to know what is in it.
         """
         mine = [
             (route.otherwise, destinations)
             for route, tests, destinations in self._routes
-            if (not route.connections or export.connection in route.connections)
-            and all([word_of(export.bug) in wanted for word_of, wanted in tests])  # noqa: C419 - quicker than a generator
+            if (not route.connections or connection in route.connections)
+            and (not tests or _hold(tests, read().bug))
         ]
         matching = [each for each in mine if not each[0]] or mine
         found: dict[str, Destination] = {}
         for _, destinations in matching:
             for destination in destinations:
                 found.setdefault(destination.tracker, destination)
-        for tracker in self._also(export):
+        for tracker in self._also(read()) if self._also else ():
             if tracker in self._trackers:
                 found.setdefault(tracker, Destination(tracker=tracker, route="plugin"))
         return tuple(found.values())
@@ -80,7 +84,11 @@ class Router:
 
 def matches(conditions: Conditions, bug: Bug) -> bool:
     """Whether all conditions hold. Words are compared without regard to case."""
-    return all(word_of(bug) in wanted for word_of, wanted in _tests(conditions))
+    return _hold(_tests(conditions), bug)
+
+
+def _hold(tests: Sequence[Test], bug: Bug) -> bool:
+    return all([word_of(bug) in wanted for word_of, wanted in tests])  # noqa: C419 - quicker than a generator
 
 
 def _tests(conditions: Conditions) -> list[Test]:

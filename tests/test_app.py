@@ -12,7 +12,7 @@ import httpx
 import pytest
 import tomlkit
 
-from bridge.app import Bridge, Clients, Setup, build_trackings, find_config, load_setup, preview
+from bridge.app import Bridge, Clients, Setup, build_trackings, find_config, load_setup, preview, router
 from bridge.config import build_config
 from bridge.errors import ConfigError, PluginError, Rejected, StoreError
 from bridge.hookspecs import hookimpl
@@ -275,7 +275,7 @@ class TestReplaying:
         lost = await accept(bridge, severity="low")
         again = setup()
         bridge.setup = again
-        bridge.ingest.replace(again.config, bridge._router())
+        bridge.ingest.replace(again.config, router(again))
 
         assert await bridge.replay(Selection(ids=[lost])) == [f"{lost}:web"]
         await until(lambda: scripted(bridge).made(7) == ["1"])
@@ -285,7 +285,7 @@ class TestReplaying:
         lost = await accept(bridge, severity="low")
         again = setup()
         bridge.setup = again
-        bridge.ingest.replace(again.config, bridge._router())
+        bridge.ingest.replace(again.config, router(again))
         await asyncio.gather(*(bridge.replay(Selection(states=["unrouted"])) for _ in range(5)))
         await until(lambda: scripted(bridge).made(7) == ["1"])
         while await bridge.store.read(reading.unfinished):

@@ -47,7 +47,7 @@ class Door:
         self.config, self.store, self.clock = config, store, FakeClock()
         self.told: list[Export] = []
         self.ingest = Ingest(
-            config, Router(config), store, self.clock, lambda export, _receipt: self.told.append(export)
+            config, Router(config), store, self.clock, lambda read, _receipt: self.told.append(read())
         )
 
     async def accept(self, document: object, connection: str = "shop"):

@@ -410,6 +410,77 @@ class TestOddJson:
         assert all(problem.path.startswith(("/bug", "/exported_at")) for problem in refused)
 
 
+PARTS = ("id", "title", "link", "severity", "steps_to_reproduce", "attachments", "device", "reporter", "product_id",
+         "test_cycle_id", "environment", "tester", "test_cycle", "location")  # fmt: skip
+VALUES: tuple[Any, ...] = (None, "", "x", " high\t", "7", "2025-11-07T10:15:00Z", 0, 7, -1, 2**63, 1.5, True, [], ["a", ""], [None], {},
+          {"id": 7, "name": "Ann"}, {"id": "7"}, {"os": "ios", "device": 5}, [{"url": "https://f/a.png"}],
+          [{"url": 5}], ["https://f/a.png"], {"name": "käse 🐞\r\n\x07"})  # fmt: skip
+
+
+class TestOutline:
+    """An export in the documented form need not be read whole to be written down."""
+
+    def outline_of(self, document: object) -> payload.Outline | None:
+        return payload.outline(json.dumps(document, ensure_ascii=False).encode())
+
+    @pytest.mark.parametrize("name", ["documented", "minimal", "re-export", "large"])
+    def test_it_says_the_same_as_reading_it_whole(self, examples, name):
+        body = (examples / f"{name}.json").read_bytes()
+        export = read(payload.parse(body))
+
+        outline = payload.outline(body)
+
+        assert outline == payload.Outline(export.bug.id, export.bug.title, export.exported_at)
+
+    @pytest.mark.parametrize(
+        "document",
+        [
+            pytest.param({"bug": LEAST}, id="names no event"),
+            pytest.param({"event": "bug.commented", "bug": LEAST}, id="another event"),
+            pytest.param({"event": "bug.exported", "bug": LEAST | {"id": "7"}}, id="an id as text"),
+            pytest.param({"event": "bug.exported", "bug": LEAST | {"steps_to_reproduce": "Open"}}, id="one step"),
+            pytest.param({"event": "bug.exported", "bug": LEAST | {"tester": {"id": "x"}}}, id="the other form"),
+            pytest.param({"event": "bug.exported", "bug": LEAST, "product": {"id": "x"}}, id="the other form too"),
+            pytest.param({"event": "bug.exported", "bug": LEAST, "exported_at": "yesterday"}, id="no moment"),
+            pytest.param(
+                {"event": "bug.exported", "bug": LEAST, "exported_at": "0001-01-01T00:00+14:00"}, id="long ago"
+            ),
+            pytest.param({"event": "bug.exported", "bug": LEAST, "x": {"test_environment": {}}}, id="credentials"),
+            pytest.param({"event": "bug.exported", "bug": LEAST, "x": [[]] * 200}, id="nested too deep, perhaps"),
+        ],
+    )
+    def test_anything_else_is_read_whole(self, document):
+        assert self.outline_of(document) is None
+
+    def test_credentials_under_an_escaped_name_are_looked_for_too(self):
+        body = b'{"event": "bug.exported", "bug": {"id": 7, "title": "x"}, "test\\u005fenvironment": {"password": "p"}}'
+
+        assert payload.outline(body) is None
+
+    def test_of_two_values_with_one_name_the_same_counts(self):
+        body = b'{"event": "bug.exported", "bug": {"id": 1, "title": "a", "id": 2, "title": "b"}}'
+        bug = read(payload.parse(body)).bug
+
+        outline = payload.outline(body)
+
+        assert outline is None or (outline.bug_id, outline.title) == (bug.id, bug.title)
+
+    @settings(deadline=None, max_examples=300)
+    @given(
+        st.dictionaries(st.sampled_from(PARTS), st.sampled_from(VALUES), max_size=4),
+        st.dictionaries(st.sampled_from(["exported_at", "product", "account"]), st.sampled_from(VALUES)),
+    )
+    def test_where_there_is_one_reading_it_whole_says_the_same_and_refuses_nothing(self, parts, around):
+        document = {"event": "bug.exported", "bug": LEAST | parts} | around
+        outline = self.outline_of(document)
+        if outline is None:
+            return
+
+        export = read(document)
+
+        assert outline == payload.Outline(export.bug.id, export.bug.title, export.exported_at)
+
+
 class TestTheSameExport:
     MOMENT = datetime(2025, 11, 7, 10, 15, tzinfo=UTC)
 

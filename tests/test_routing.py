@@ -18,7 +18,7 @@ TRACKERS = {name: TrackerSettings(type="x") for name in ("a", "b", "c")}
 def destinations(*routes: dict[str, Any], also: tuple[str, ...] = (), **bug: Any) -> tuple[Destination, ...]:
     """Where the sample export (of connection `web-shop`) goes."""
     config = Config(routes=tuple(RouteSettings.model_validate(route) for route in routes), trackers=TRACKERS)
-    return Router(config, lambda _export: also).destinations(sample_export(sample_bug(**bug)))
+    return Router(config, lambda _export: also).destinations("web-shop", lambda: sample_export(sample_bug(**bug)))
 
 
 def names(*routes: dict[str, Any], **arguments: Any) -> list[str]:
@@ -119,4 +119,12 @@ class TestPlugins:
     def test_they_see_the_export(self):
         router = Router(Config(trackers=TRACKERS), lambda export: ["b"] if export.bug.id == 12345 else ["c"])
 
-        assert [to.tracker for to in router.destinations(sample_export())] == ["b"]
+        assert [to.tracker for to in router.destinations("web-shop", sample_export)] == ["b"]
+
+    def test_without_them_and_without_conditions_nobody_reads_the_export(self):
+        def read():
+            raise AssertionError("nobody needs to know what is in it")
+
+        router = Router(Config(routes=(RouteSettings(trackers=("a",)),), trackers=TRACKERS))
+
+        assert [to.tracker for to in router.destinations("web-shop", read)] == ["a"]

@@ -288,7 +288,7 @@ class TestRejectedIsNotLost:
         assert await world.ask("/replay", ids=[export]) == {"replayed": []}
 
         monkeypatch.setattr(
-            "bridge.payload.parse", lambda given: payload(7) if given == body else json.loads(given)
+            "bridge.payload.body.from_json", lambda given: payload(7) if given == body else json.loads(given)
         )
         assert await world.ask("/replay", ids=[export]) == {"replayed": [f"{export}:web"]}
         await world.until(lambda: world.tracker().made(7) == ["1"])
