@@ -9,31 +9,36 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
 from itertools import chain
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Float, LargeBinary, Table, Text
 
+from bridge.routing import Destination
 from bridge.store.accept import DELIVERY, EXPORT, Row, delivery_rows, export_row, receipts, written
-from bridge.store.records import NewExport, Receipt
+from bridge.store.records import NewExport, Receipt, State
 from bridge.store.schema import deliveries, exports
 
-_MOMENTS = {"next_at", "created_at", "changed_at"}
-"""The export's own are taken: on the way through JSON they would be rounded."""
+_OF_THE_EXPORT = {
+    "export_id": "NEW.id",
+    "bug_id": "NEW.bug_id",
+    # where each export makes an issue of its own, each needs a marker of its own
+    "marker_suffix": "CASE json_extract(value, '$.on_reexport') WHEN 'new' THEN NEW.id ELSE '' END",
+    "state": f"'{State.PENDING.value}'",
+    **dict.fromkeys(("next_at", "created_at", "changed_at"), "NEW.received_at"),
+}
+"""What a delivery has from its export; the rest it has from where it goes."""
 
 _GIVEN = ", ".join(f"NEW.{name}" for name in EXPORT)
-_SPREAD = ", ".join(
-    "NEW.received_at" if name in _MOMENTS else f"json_extract(value, '$[{number}]')"
-    for number, name in enumerate(DELIVERY)
-)
-_VIEW = f"CREATE TEMP VIEW intake AS SELECT {', '.join(EXPORT)}, '' AS deliveries FROM exports"  # noqa: S608 - our own names
+_SPREAD = ", ".join(_OF_THE_EXPORT.get(name, f"json_extract(value, '$.{name}')") for name in DELIVERY)
+_VIEW = f"CREATE TEMP VIEW intake AS SELECT {', '.join(EXPORT)}, '' AS destinations FROM exports"  # noqa: S608 - our own names
 _TRIGGER = f"""
 CREATE TEMP TRIGGER take_in INSTEAD OF INSERT ON intake BEGIN
     INSERT INTO exports ({", ".join(EXPORT)}) VALUES ({_GIVEN}) ON CONFLICT (identity) DO NOTHING;
     INSERT INTO deliveries ({", ".join(DELIVERY)})
-        SELECT {_SPREAD} FROM json_each(NEW.deliveries) WHERE changes() > 0;
+        SELECT {_SPREAD} FROM json_each(NEW.destinations) WHERE changes() > 0;
 END
 """  # noqa: S608 - our own names
 """A view that is only there for this connection takes the rows; its trigger puts them where they belong.
@@ -80,13 +85,19 @@ def _accept_sqlite(connection: Connection, items: Sequence[NewExport]) -> list[R
 
 
 def _row(item: NewExport) -> Row:
-    return (*export_row(item), json.dumps(delivery_rows(item)) if item.destinations else "[]")
+    return (*export_row(item), _as_json(item.destinations))
+
+
+@lru_cache(maxsize=256)
+def _as_json(destinations: tuple[Destination, ...]) -> str:
+    """Return destinations as the trigger reads them. The same ones come again and again."""
+    return json.dumps([{**asdict(to), "update_fields": ",".join(to.update_fields)} for to in destinations])
 
 
 @lru_cache(maxsize=256)
 def _sqlite_statement(count: int) -> str:
     row = f"({', '.join('?' * (len(EXPORT) + 1))})"
-    return f"INSERT INTO intake ({', '.join(EXPORT)}, deliveries) VALUES {', '.join([row] * count)}"  # noqa: S608 - our own names
+    return f"INSERT INTO intake ({', '.join(EXPORT)}, destinations) VALUES {', '.join([row] * count)}"  # noqa: S608 - our own names
 
 
 def _accept_postgresql(connection: Connection, items: Sequence[NewExport]) -> list[Receipt]:
