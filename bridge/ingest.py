@@ -9,7 +9,7 @@ import hmac
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from typing import Any
 
 import structlog
@@ -197,7 +197,7 @@ class Ingest:
         outline = payload.outline(body)
         if outline is None:
             return self._judge_whole(connection, body, export_id, received_at)
-        read = cache(partial(payload.read_kept, export_id, connection, received_at, body))
+        read = partial(payload.read_kept, export_id, connection, received_at, body)
         return read, self._exported(connection, body, export_id, received_at, outline, read)
 
     def _judge_whole(

@@ -54,6 +54,7 @@ class Router:
             for route in config.routes
         ]
         self._also = also
+        self._reads = also is not None or any(tests for _, tests, _ in self._routes)
 
     def destinations(self, connection: str, read: Callable[[], Export]) -> tuple[Destination, ...]:
         """Return where an export goes, each tracker once.
@@ -65,18 +66,19 @@ class Router:
             connection: The connection it came in by.
             read: Reads it. Called only where a condition or a plugin wants to know what is in it.
         """
+        export = read() if self._reads else None
         mine = [
             (route.otherwise, destinations)
             for route, tests, destinations in self._routes
             if (not route.connections or connection in route.connections)
-            and (not tests or _hold(tests, read().bug))
+            and (export is None or _hold(tests, export.bug))
         ]
         matching = [each for each in mine if not each[0]] or mine
         found: dict[str, Destination] = {}
         for _, destinations in matching:
             for destination in destinations:
                 found.setdefault(destination.tracker, destination)
-        for tracker in self._also(read()) if self._also else ():
+        for tracker in self._also(export) if self._also and export else ():
             if tracker in self._trackers:
                 found.setdefault(tracker, Destination(tracker=tracker, route="plugin"))
         return tuple(found.values())
