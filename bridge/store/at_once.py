@@ -14,31 +14,42 @@ from functools import cache, lru_cache
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Float, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Connection, Float, Text
 
 from bridge.routing import Destination
-from bridge.store.accept import DELIVERY, EXPORT, Row, delivery_rows, export_row, receipts, written
+from bridge.store.accept import DELIVERY, EXPORT, Row, export_row, receipts, written
 from bridge.store.records import NewExport, Receipt, State
-from bridge.store.schema import deliveries, exports
+from bridge.store.schema import exports
 
-_OF_THE_EXPORT = {
-    "export_id": "NEW.id",
-    "bug_id": "NEW.bug_id",
-    # where each export makes an issue of its own, each needs a marker of its own
-    "marker_suffix": "CASE json_extract(value, '$.on_reexport') WHEN 'new' THEN NEW.id ELSE '' END",
-    "state": f"'{State.PENDING.value}'",
-    **dict.fromkeys(("next_at", "created_at", "changed_at"), "NEW.received_at"),
-}
-"""What a delivery has from its export; the rest it has from where it goes."""
 
-_GIVEN = ", ".join(f"NEW.{name}" for name in EXPORT)
-_SPREAD = ", ".join(_OF_THE_EXPORT.get(name, f"json_extract(value, '$.{name}')") for name in DELIVERY)
-_VIEW = f"CREATE TEMP VIEW intake AS SELECT {', '.join(EXPORT)}, '' AS destinations FROM exports"  # noqa: S608 - our own names
+def _spread(export: str, destination: str) -> str:
+    """Return what a delivery consists of, in the order of `DELIVERY`: of its export, and of where that goes.
+
+    Args:
+        export: The name of the row with the export.
+        destination: How a value of a destination is had, with `{}` for its name.
+    """
+    on_reexport = destination.format("on_reexport")
+    of_the_export = {
+        "export_id": f"{export}.id",
+        "bug_id": f"{export}.bug_id",
+        # where each export makes an issue of its own, each needs a marker of its own
+        "marker_suffix": f"CASE {on_reexport} WHEN 'new' THEN {export}.id ELSE '' END",
+        "state": f"'{State.PENDING.value}'",
+        **dict.fromkeys(("next_at", "created_at", "changed_at"), f"{export}.received_at"),
+    }
+    return ", ".join(of_the_export.get(name, destination.format(name)) for name in DELIVERY)
+
+
+_NAMES = (*EXPORT, "destinations")
+_EXPORT, _DELIVERY = ", ".join(EXPORT), ", ".join(DELIVERY)
+_VIEW = f"CREATE TEMP VIEW intake AS SELECT {_EXPORT}, '' AS destinations FROM exports"  # noqa: S608 - our own names
 _TRIGGER = f"""
 CREATE TEMP TRIGGER take_in INSTEAD OF INSERT ON intake BEGIN
-    INSERT INTO exports ({", ".join(EXPORT)}) VALUES ({_GIVEN}) ON CONFLICT (identity) DO NOTHING;
-    INSERT INTO deliveries ({", ".join(DELIVERY)})
-        SELECT {_SPREAD} FROM json_each(NEW.destinations) WHERE changes() > 0;
+    INSERT INTO exports ({_EXPORT}) VALUES ({", ".join(f"NEW.{name}" for name in EXPORT)})
+        ON CONFLICT (identity) DO NOTHING;
+    INSERT INTO deliveries ({_DELIVERY}) SELECT {_spread("NEW", "json_extract(value, '$.{}')")}
+        FROM json_each(NEW.destinations) WHERE changes() > 0;
 END
 """  # noqa: S608 - our own names
 """A view that is only there for this connection takes the rows; its trigger puts them where they belong.
@@ -46,7 +57,7 @@ END
 https://www.sqlite.org/lang_createtrigger.html
 """
 
-_TYPES: dict[type[Any], str] = {Text: "text", BigInteger: "bigint", Float: "float8", LargeBinary: "bytea"}
+_TYPES: dict[type[Any], str] = {Text: "text", BigInteger: "bigint", Float: "float8"}
 """What the columns are called at PostgreSQL."""
 
 
@@ -96,17 +107,17 @@ def _as_json(destinations: tuple[Destination, ...]) -> str:
 
 @lru_cache(maxsize=256)
 def _sqlite_statement(count: int) -> str:
-    row = f"({', '.join('?' * (len(EXPORT) + 1))})"
-    return f"INSERT INTO intake ({', '.join(EXPORT)}, destinations) VALUES {', '.join([row] * count)}"  # noqa: S608 - our own names
+    row = f"({', '.join('?' * len(_NAMES))})"
+    return f"INSERT INTO intake ({', '.join(_NAMES)}) VALUES {', '.join([row] * count)}"  # noqa: S608 - our own names
 
 
 def _accept_postgresql(connection: Connection, items: Sequence[NewExport]) -> list[Receipt]:
     driver = _driver(connection)
-    spread = [row for item in items for row in delivery_rows(item)]
-    columns = _columns(EXPORT, [export_row(item) for item in items]) + _columns(DELIVERY, spread)
+    rows = [dict(zip(_NAMES, row, strict=True)) for row in map(_row, items)]
+    bodies = [row.pop("body") for row in rows]
     try:
         driver.autocommit = True
-        (new,) = driver.cursor(binary=True).execute(_postgresql_statement(), columns).fetchone()
+        (new,) = driver.cursor(binary=True).execute(_postgresql_statement(), (json.dumps(rows), bodies)).fetchone()
         driver.autocommit = False
     except driver.Error as error:  # perhaps it is written all the same: then it is known by its id
         with suppress(driver.Error):  # the connection is gone
@@ -118,31 +129,32 @@ def _accept_postgresql(connection: Connection, items: Sequence[NewExport]) -> li
         return receipts(connection, items, written(connection, items))
 
 
-def _columns(names: Sequence[str], rows: Sequence[Row]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in names]
-
-
 @cache
 def _postgresql_statement() -> str:
     """Return the one statement there is, however many rows: the server plans it once, the driver reads it once.
 
+    The bodies come as they are, everything else as one text: a list of values for each column takes the driver
+    several times as long.
+
     https://www.postgresql.org/docs/current/queries-with.html#QUERIES-WITH-MODIFYING
+    https://www.postgresql.org/docs/current/queries-table-expressions.html#QUERIES-TABLEFUNCTIONS
     """
-    names = ", ".join(DELIVERY)
+    names = [name for name in _NAMES if name != "body"]
+    types = {column.name: _TYPES[type(column.type)] for column in exports.c if column.name in names}
+    columns = ", ".join([f"{name} {types.get(name, 'text')}" for name in names])
     return f"""
-        WITH new AS (
-            INSERT INTO exports ({", ".join(EXPORT)}) SELECT * FROM {_arrays(exports, EXPORT)}
+        WITH given ({", ".join(names)}, body) AS (
+            SELECT * FROM ROWS FROM (json_to_recordset(%s) AS ({columns}), unnest(%b::bytea[]))
+        ), new AS (
+            INSERT INTO exports ({_EXPORT}) SELECT {_EXPORT} FROM given
             ON CONFLICT (identity) DO NOTHING RETURNING id
         ), going AS (
-            INSERT INTO deliveries ({names}) SELECT given.* FROM {_arrays(deliveries, DELIVERY)} AS given ({names})
-            JOIN new ON new.id = given.export_id
+            INSERT INTO deliveries ({_DELIVERY}) SELECT {_spread("given", "destination.{}")}
+            FROM given JOIN new USING (id), json_to_recordset(given.destinations::json)
+                AS destination (tracker text, route text, on_reexport text, update_fields text)
         )
         SELECT count(*) FROM new
     """  # noqa: S608 - our own names
-
-
-def _arrays(table: Table, names: Sequence[str]) -> str:
-    return f"unnest({', '.join([f'%b::{_TYPES[type(table.c[name].type)]}[]' for name in names])})"
 
 
 def _nothing(_connection: Connection) -> None:

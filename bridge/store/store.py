@@ -28,6 +28,9 @@ from bridge.store.records import (
 )
 from bridge.store.writer import Write, Writer
 
+BREATH = 0.05
+"""Seconds between two pieces of news to other replicas: telling of each export costs as much as taking it in."""
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -111,7 +114,7 @@ class Store:
             self._telling = asyncio.create_task(self._tell_everything())
 
     async def _tell_everything(self) -> None:
-        """What comes up while something is being told is told together afterwards."""
+        """What comes up meanwhile, and in the moments after, is told together."""
         while self._to_tell:
             told, self._to_tell = self._to_tell, set()
             words = [json.dumps([self._id, kind, names]) for kind, names in _together(told)]
@@ -119,6 +122,7 @@ class Store:
                 await self.read(postgresql.ring, words)
             except StoreError:
                 return
+            await asyncio.sleep(BREATH)
 
     async def accept(self, export: NewExport) -> Receipt:
         """Write an export and its deliveries down. Returns after the commit.
