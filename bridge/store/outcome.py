@@ -9,8 +9,11 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
+    ColumnElement,
     Connection,
     Float,
+    Integer,
     Text,
     Update,
     bindparam,
@@ -19,14 +22,15 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    null,
     select,
     true,
     update,
 )
 
-from bridge.model import Attachment, Issue
+from bridge.model import Issue
 from bridge.store.accept import insert_for, seconds
-from bridge.store.records import Effect, Followup, FollowupOutcome, Outcome, State
+from bridge.store.records import Effect, FollowupOutcome, Outcome, State
 from bridge.store.schema import PENDING, RUNNING, attempts, deliveries, exports, followups, issues, looks, trackers
 
 
@@ -50,34 +54,73 @@ def plain(words: object) -> str:
     return str(words).replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
-def _delivery(export_id: str, tracker: str) -> Any:
-    return update(deliveries).where(deliveries.c.export_id == export_id, deliveries.c.tracker == tracker)
+def _new(column: ColumnElement[Any]) -> BindParameter[Any]:
+    """Return the parameter for a column's new value; the column's own name is taken in an UPDATE."""
+    return bindparam(f"new_{column.key}", type_=column.type)
+
+
+@cache
+def _end_delivery() -> Update:
+    """Made once, like the others here: that takes longer than executing it. What is NULL here stays as it was."""
+    anew = ("state", "doubt_since", "changed_at", "error_kind", "error", "warnings", "action")
+    perhaps = ("next_at", "marker_suffix", "issue_id", "issue_key", "issue_url")
+    values: dict[str, Any] = {name: _new(deliveries.c[name]) for name in anew}
+    values |= {name: func.coalesce(_new(deliveries.c[name]), deliveries.c[name]) for name in perhaps}
+    values |= {"lease_owner": null(), "lease_until": null()}
+    values |= {"attempts": deliveries.c.attempts - bindparam("unspent", type_=Integer)}
+    return (
+        update(deliveries)
+        .where(
+            deliveries.c.export_id == bindparam("export", type_=Text),
+            deliveries.c.tracker == bindparam("of", type_=Text),
+            deliveries.c.lease_owner == bindparam("owner", type_=Text),
+            deliveries.c.claimed_at == bindparam("claimed", type_=Float),
+        )
+        .values(values)
+    )
+
+
+@cache
+def _end_attempt() -> Update:
+    values = {name: _new(attempts.c[name]) for name in ("seconds", "outcome", "message", "status")}
+    return (
+        update(attempts)
+        .where(
+            attempts.c.export_id == bindparam("export", type_=Text),
+            attempts.c.tracker == bindparam("of", type_=Text),
+            attempts.c.started_at == bindparam("claimed", type_=Float),
+        )
+        .values(values)
+    )
 
 
 def _record_one(connection: Connection, item: Outcome) -> bool:
-    ended = item.ended_at.timestamp()
-    values: dict[str, Any] = {
-        "state": item.state.value,
-        "lease_owner": None,
-        "lease_until": None,
-        "doubt_since": seconds(item.doubt_since),
-        "changed_at": ended,
-        "error_kind": type(item.error).__name__ if item.error else "",
-        "error": plain(item.error or ""),
-        "warnings": json.dumps([plain(warning) for warning in item.warnings]),
-        "action": item.action,
+    error = plain(item.error or "")
+    kind = type(item.error).__name__ if item.error else ""
+    ours = {"export": item.export_id, "of": item.tracker, "claimed": item.claimed_at.timestamp()}
+    issue = _columns(item.issue) if item.issue else dict.fromkeys(("issue_id", "issue_key", "issue_url"))
+    ended = {
+        "owner": item.owner,
+        "unspent": 0 if item.spent else 1,
+        "new_state": item.state.value,
+        "new_doubt_since": seconds(item.doubt_since),
+        "new_changed_at": item.ended_at.timestamp(),
+        "new_error_kind": kind,
+        "new_error": error,
+        "new_warnings": json.dumps([plain(warning) for warning in item.warnings]),
+        "new_action": item.action,
+        "new_next_at": seconds(item.next_at),
+        "new_marker_suffix": item.marker_suffix,
+        **{f"new_{name}": value for name, value in issue.items()},
     }
-    if item.next_at is not None:
-        values["next_at"] = item.next_at.timestamp()
-    if not item.spent:
-        values["attempts"] = deliveries.c.attempts - 1
-    if item.marker_suffix is not None:
-        values["marker_suffix"] = item.marker_suffix
-    if item.issue is not None:
-        values |= _columns(item.issue)
-    ours = (deliveries.c.lease_owner == item.owner, deliveries.c.claimed_at == item.claimed_at.timestamp())
-    changed = connection.execute(_delivery(item.export_id, item.tracker).where(*ours).values(values)).rowcount
-    _end_attempt(connection, item)
+    attempt = {
+        "new_seconds": max(0.0, (item.ended_at - item.claimed_at).total_seconds()),
+        "new_outcome": item.action or kind or "given back",
+        "new_message": error,
+        "new_status": item.error.status if item.error else None,
+    }
+    changed = connection.execute(_end_delivery(), ours | ended).rowcount
+    connection.execute(_end_attempt(), ours | attempt)
     if not changed:  # somebody else has it: all that counts is an issue that nobody knows of
         if item.issue is not None:
             _remember(connection, item, item.issue, late=True)
@@ -90,29 +133,12 @@ def _record_one(connection: Connection, item: Outcome) -> bool:
     return True
 
 
-def _end_attempt(connection: Connection, item: Outcome) -> None:
-    outcome = item.action or (type(item.error).__name__ if item.error else "given back")
-    connection.execute(
-        update(attempts)
-        .where(
-            attempts.c.export_id == item.export_id,
-            attempts.c.tracker == item.tracker,
-            attempts.c.started_at == item.claimed_at.timestamp(),
-        )
-        .values(
-            seconds=max(0.0, (item.ended_at - item.claimed_at).total_seconds()),
-            outcome=outcome,
-            message=plain(item.error or ""),
-            status=item.error.status if item.error else None,
-        )
-    )
-
-
 def _remember(connection: Connection, item: Outcome, issue: Issue, *, late: bool = False) -> None:
     """Keep the issue: from now on it is what (tracker, bug) means. `ignored` leaves what it last heard of.
 
     One that comes late, after somebody else took over, counts only where no issue is known.
     """
+    heard = item.action not in {"ignored", "superseded"}
     row = {
         "tracker": item.tracker,
         "bug_id": item.bug_id,
@@ -120,20 +146,26 @@ def _remember(connection: Connection, item: Outcome, issue: Issue, *, late: bool
         "created_at": item.ended_at.timestamp(),
         **_columns(issue),
     }
-    told = _columns(issue)
-    if item.action not in {"ignored", "superseded"}:
-        told["export_id"] = item.export_id
-    statement = upsert(connection, issues).values(row)
-    if late:
-        if not connection.execute(statement.on_conflict_do_nothing()).rowcount:
-            return
-    else:
-        connection.execute(statement.on_conflict_do_update(index_elements=["tracker", "bug_id"], set_=told))
-    if item.action not in {"ignored", "superseded"}:
+    dialect = connection.dialect.name
+    if not connection.execute(_keep(dialect, late=late, heard=heard), row).rowcount:  # none if it came too late
+        return
+    if heard:
         values = {"export": item.export_id, "tracker": item.tracker, "bug": item.bug_id}
-        connection.execute(_look(connection.dialect.name), values | {"at": item.ended_at.timestamp()})
-    for kind, attachment in item.followups:
-        _add_followup(connection, item, issue, kind, attachment)
+        connection.execute(_look(dialect), values | {"at": item.ended_at.timestamp()})
+    if item.followups:
+        connection.execute(_add_followup(dialect), _followups(item, issue))
+
+
+@cache
+def _keep(dialect: str, *, late: bool, heard: bool) -> Any:
+    """Keep an issue: one that is late, only where none is known; one that heard of the export, with that."""
+    new = insert_for(dialect, issues)
+    if late:
+        return new.on_conflict_do_nothing()
+    told = ("issue_id", "issue_key", "issue_url", *(("export_id",) if heard else ()))
+    return new.on_conflict_do_update(
+        index_elements=["tracker", "bug_id"], set_={name: new.excluded[name] for name in told}
+    )
 
 
 def _columns(issue: Issue) -> dict[str, str]:
@@ -159,44 +191,56 @@ def _look(dialect: str) -> Any:
     return fresh.on_conflict_do_update(index_elements=keys, set_=again, where=looks.c.export_id != export)
 
 
-def _add_followup(
-    connection: Connection, item: Outcome, issue: Issue, kind: Followup, attachment: Attachment
-) -> None:
+@cache
+def _add_followup(dialect: str) -> Any:
+    return insert_for(dialect, followups).on_conflict_do_nothing()
+
+
+def _followups(item: Outcome, issue: Issue) -> list[dict[str, Any]]:
     ended = item.ended_at.timestamp()
     row = {
         "export_id": item.export_id,
         "tracker": item.tracker,
         "bug_id": item.bug_id,
         **_columns(issue),
-        "kind": kind.value,
-        "url": attachment.url,
-        "type": attachment.type,
         "state": State.PENDING.value,
         "next_at": ended,
         "changed_at": ended,
     }
-    connection.execute(upsert(connection, followups).values(row).on_conflict_do_nothing())
+    return [
+        {**row, "kind": kind.value, "url": attachment.url, "type": attachment.type}
+        for kind, attachment in item.followups
+    ]
+
+
+@cache
+def _end_followup() -> Update:
+    anew = {name: _new(followups.c[name]) for name in ("state", "changed_at", "error")}
+    again = func.coalesce(_new(followups.c.next_at), followups.c.next_at)
+    fewer = followups.c.attempts - bindparam("unspent", type_=Integer)
+    return (
+        update(followups)
+        .where(
+            followups.c.position == bindparam("at", type_=BigInteger),
+            followups.c.lease_owner == bindparam("owner", type_=Text),
+            followups.c.attempts == bindparam("attempt", type_=Integer),
+        )
+        .values({**anew, "next_at": again, "attempts": fewer, "lease_owner": null(), "lease_until": null()})
+    )
 
 
 def _record_followup(connection: Connection, item: FollowupOutcome) -> bool:
-    ended = item.ended_at.timestamp()
-    values: dict[str, Any] = {
-        "state": item.state.value,
-        "lease_owner": None,
-        "lease_until": None,
-        "changed_at": ended,
-        "error": plain(item.error),
+    ended = {
+        "at": item.position,
+        "owner": item.owner,
+        "attempt": item.attempt,
+        "unspent": 0 if item.spent else 1,
+        "new_state": item.state.value,
+        "new_changed_at": item.ended_at.timestamp(),
+        "new_error": plain(item.error),
+        "new_next_at": seconds(item.next_at),
     }
-    if item.next_at is not None:
-        values["next_at"] = item.next_at.timestamp()
-    if not item.spent:
-        values["attempts"] = followups.c.attempts - 1
-    ours = (
-        followups.c.position == item.position,
-        followups.c.lease_owner == item.owner,
-        followups.c.attempts == item.attempt,
-    )
-    changed = connection.execute(update(followups).where(*ours).values(values)).rowcount
+    changed = connection.execute(_end_followup(), ended).rowcount
     if changed:
         apply_effect(connection, item.tracker, item.effect)
     return bool(changed)

@@ -394,8 +394,9 @@ class TestCost:
         return await store._writer.submit(explain, None)
 
     async def test_nothing_is_searched_from_end_to_end(self, plans):
-        assert len(plans) > 10
-        scans = [(statement, step) for statement, steps in plans for step in steps if step.startswith("SCAN")]
+        assert len(plans) > 8
+        steps = [(statement, step) for statement, steps in plans for step in steps]
+        scans = [(sql, step) for sql, step in steps if step.startswith("SCAN") and step != "SCAN CONSTANT ROW"]
         assert scans == []
 
     async def test_what_is_due_comes_in_order_from_the_partial_index_of_what_is_pending(self, plans):
