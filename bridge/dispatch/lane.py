@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -81,6 +82,7 @@ class Lane:
         self.tracking = tracking
         self._work = work
         self._running: set[asyncio.Task[None]] = set()
+        self._busy = 0  # of those, how many have to do with the tracker still
         self._wake = asyncio.Event()
         self._starting = asyncio.Lock()
         self._stopping = False
@@ -99,7 +101,7 @@ class Lane:
 
     def new_work(self) -> None:
         """There is new work. It waits where the tracker is paused or every slot is taken: both end with a look."""
-        if not self._paused and len(self._running) < self.tracking.tracker.settings.concurrency:
+        if not self._paused and self._busy < self.tracking.tracker.settings.concurrency:
             self._wake.set()
 
     async def run(self) -> None:
@@ -148,7 +150,7 @@ class Lane:
             return batch
 
     async def _claim(self) -> Batch:
-        free = min(self.tracking.tracker.settings.concurrency - len(self._running), self._allowed())
+        free = min(self.tracking.tracker.settings.concurrency - self._busy, self._allowed())
         if free < 1:
             return Batch()
         wanted = Claim(
@@ -253,6 +255,7 @@ class Lane:
 
     def _start(self, attempt: Any, among: dict[Any, _Held], key: str | int, held: _Held) -> None:
         among[key] = held
+        self._busy += 1
         task = asyncio.get_running_loop().create_task(attempt)
         self._running.add(task)
         task.add_done_callback(partial(self._ended, among, key, held))
@@ -263,6 +266,20 @@ class Lane:
             del among[key]
         if not task.cancelled() and task.exception() is not None:
             self._log.error("an attempt broke", error=repr(task.exception()))
+
+    @contextmanager
+    def _at_the_tracker(self) -> Iterator[None]:
+        """Have to do with the tracker. Afterwards the next may, while the outcome is being written down.
+
+        Only once that is on its way: claims are made after it, mostly in one commit with it, and know of it.
+        """
+        try:
+            yield
+        finally:
+            asyncio.get_running_loop().call_soon(self._free_a_slot)
+
+    def _free_a_slot(self) -> None:
+        self._busy -= 1
         self._wake.set()
 
     async def _deliver(self, claimed: Claimed) -> None:
@@ -271,7 +288,8 @@ class Lane:
             claimed, self.tracking, work.store, work.clock, work.random, work.prepare, work.owner, self._is_ours
         )
         try:
-            outcome = await attempt.run()
+            with self._at_the_tracker():
+                outcome = await attempt.run()
         except asyncio.CancelledError:
             await self._write_down(work.store.record, attempt.given_back())
             raise
@@ -282,7 +300,8 @@ class Lane:
         work = self._work
         attempt = FollowingUp(claimed, self.tracking, work.downloader, work.clock, work.random, work.owner)
         try:
-            outcome = await attempt.run()
+            with self._at_the_tracker():
+                outcome = await attempt.run()
         except asyncio.CancelledError:
             await self._write_down(work.store.record_followup, attempt.given_back())
             raise

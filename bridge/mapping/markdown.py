@@ -30,8 +30,8 @@ _PLACE = re.compile(f"{OPEN}(\\d+){CLOSE}")
 _ONLY_PLACES = re.compile(f"(?:[ \t]*{OPEN}\\d+{CLOSE}[ \t]*(?:\n|$))+")
 _BRACKETED_URL = re.compile(f"<({OPEN}[a-z]+://[^\\s{OPEN}{CLOSE}]+{CLOSE})>", re.IGNORECASE)
 _KINDS = {"s": "strike", "list_item": "item", "blockquote": "quote", "tr": "row", "th": "cell", "td": "cell"}
-_PLAIN = re.compile(r"""[^\W\d_](?:[\w ,;.?!'"%()=+-]|/(?!/))*""")
-"""One line that no parser makes anything of but text."""
+_PLAIN = re.compile(r"""(?:[^\W\d_]|\d+(?![\d.)]))(?:[\w ,;.?!'"%()=+-]|/(?!/))*""")
+"""One line that no parser makes anything of but text: it begins with a letter, or a number that is no list's."""
 
 _COSTLY = 2000  # brackets and backticks; beyond that looking for their partners takes seconds
 
