@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import hashlib
 import json
@@ -408,6 +409,10 @@ class HttpTracker(Tracker[S], Generic[S]):
                 **_trusting(self.ca_file()),
             )
         return self._client
+
+    async def open(self) -> None:
+        """Make the client: what it needs is imported in a thread."""
+        await asyncio.to_thread(lambda: self.client)
 
     async def close(self) -> None:
         """Close the client."""

@@ -51,6 +51,10 @@ class SdkTracker(Tracker[S], Generic[S, C]):
         future = asyncio.get_running_loop().run_in_executor(self._pool, self._call, function, purpose)
         return await future
 
+    async def open(self) -> None:
+        """Import the SDK and make the first client."""
+        await self.run(lambda _client: None)
+
     async def close(self) -> None:
         """Give the threads back; a call under way ends by its own timeout."""
         if self._pool is not None:

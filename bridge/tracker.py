@@ -274,6 +274,9 @@ class Tracker(ABC, Generic[S]):
             "fields": dict(draft.fields),
         }
 
+    async def open(self) -> None:
+        """Get ready, as far as that takes time and asks nobody: the first delivery need not wait for imports."""
+
     async def close(self) -> None:
         """Give back connections and threads."""
 

@@ -106,6 +106,7 @@ class Lane:
 
     async def run(self) -> None:
         """Work until `stop`. Whatever breaks, it goes on: a lane that ended would deliver nothing any more."""
+        await self._open()
         while not self._stopping:
             self._wake.clear()
             try:
@@ -118,6 +119,15 @@ class Lane:
                 self._log.exception("the lane broke; it goes on")
                 seconds = _STORE_PAUSE
             await self._sleep(seconds)
+
+    async def _open(self) -> None:
+        """Get the tracker ready. What is wrong with it is told by the attempts, each time."""
+        try:
+            await self.tracking.tracker.open()
+        except TrackerError:
+            pass
+        except Exception as error:  # noqa: BLE001 - a plugin's bug is told by the attempts as well
+            self._log.error("the tracker did not open", error=f"{type(error).__name__}: {error}")
 
     async def stop(self, grace: timedelta) -> None:
         """Start nothing more; let what is under way end within `grace`, and give the rest back."""
