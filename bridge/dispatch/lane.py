@@ -330,6 +330,7 @@ class Lane:
                 if self._stopping:
                     return
                 await asyncio.sleep(_STORE_PAUSE)
+                asyncio.get_running_loop().call_soon(self._wake.set)  # after the next try: no claim knew of it yet
 
     def _say(self, claimed: Claimed, outcome: Outcome) -> None:
         log = self._log.bind(export=claimed.export_id, bug=claimed.bug_id, attempt=claimed.attempt)
