@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import accepting, claiming, delivering, standing
+from bench import accepting, claiming, delivering, killing, peers, replicas, standing
 from bench.rows import Row
 
 MEASURES: dict[str, tuple[Callable[[Path], list[Row]], ...]] = {
@@ -18,6 +18,9 @@ MEASURES: dict[str, tuple[Callable[[Path], list[Row]], ...]] = {
     "deliver": (delivering.when_quiet, delivering.burst),
     "stand": (standing.starting, standing.idle, standing.growing),
     "claim": (claiming.claiming,),
+    "kill": (killing.killing,),
+    "replicas": (replicas.replicas,),
+    "peers": (peers.node_red,),
 }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.load import Result, hammer, median, payloads
-from bench.processes import INSTANT, Daemon, daemon, instant_tracker, raw
+from bench.processes import Daemon, Running, daemon, delivering_daemon, instant_tracker, raw
 from bench.rows import Row, at_least, at_most
 from tests import postgresql
 
@@ -36,18 +36,16 @@ def on_postgresql(folder: Path) -> list[Row]:
 
 def while_delivering(folder: Path) -> list[Row]:
     """Exports per second while what came in before is delivered at full speed."""
-    plugins = f'[plugins]\nfolder = "{INSTANT}"'
-    with instant_tracker(folder) as url:
-        tracker = f'type = "instant"\nurl = "{url}"\nconcurrency = 8'
-        with daemon(folder / "both", tracker=tracker, plugins=plugins) as running:
-            result = asyncio.run(_while_busy(running))
+    with instant_tracker(folder) as url, delivering_daemon(folder / "both", url) as running:
+        result = asyncio.run(while_busy(running))
     words = f"{result.per_second:,.0f}/s"
     return [at_least("accept while delivering, 64 connections", result.per_second, words, 1900, "/s")]
 
 
-async def _while_busy(running: Daemon) -> Result:
+async def while_busy(running: Running) -> Result:
+    """Post from 64 connections at once, once there is always more to deliver."""
     bodies = payloads(1)
-    await hammer(running.export_url, 64, 1.0, bodies)  # from here on there is always more to deliver
+    await hammer(running.export_url, 64, 1.0, bodies)
     return await hammer(running.export_url, 64, 3 * SECONDS, bodies)
 
 

@@ -7,22 +7,20 @@ import json
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from bench.load import hammer, payloads
-from bench.processes import INSTANT, Daemon, daemon, instant_tracker
+from bench.processes import Daemon, delivering_daemon, instant_tracker
 from bench.rows import Row, at_least, at_most
 
 WORKERS, SLOW = 16, 0.1
 _FIRST, _UNCOUNTED, _COUNTED = 500_000, 10, 200
-_PLUGINS = f'[plugins]\nfolder = "{INSTANT}"'
 
 
 def when_quiet(folder: Path) -> list[Row]:
     """Export to issue when nothing else goes on, at ten exports a second."""
-    with instant_tracker(folder) as url:
-        tracker = f'type = "instant"\nurl = "{url}"\nconcurrency = 8'
-        with daemon(folder / "quiet", tracker=tracker, plugins=_PLUGINS) as running:
-            took = asyncio.run(_quiet(running.export_url, url))
+    with instant_tracker(folder) as url, delivering_daemon(folder / "quiet", url) as running:
+        took = asyncio.run(quiet(running.export_url, url))
     p50, p99 = took[len(took) // 2], took[int(len(took) * 0.99)]
     return [
         at_most("export → issue when quiet, p50", p50, f"{p50:.1f} ms", 8, " ms"),
@@ -49,23 +47,25 @@ def burst(folder: Path) -> list[Row]:
 def _burst(folder: Path, seconds: float, *, workers: int) -> tuple[float, int]:
     """Return issues per second, and how many there were."""
     folder.mkdir()
-    with instant_tracker(folder, seconds) as url:
-        tracker = f'type = "instant"\nurl = "{url}"\nconcurrency = {workers}'
-        with daemon(folder / "burst", tracker=tracker, plugins=_PLUGINS) as running:
-            return asyncio.run(_put_up_and_let_go(running, url))
+    with (
+        instant_tracker(folder, seconds) as url,
+        delivering_daemon(folder / "burst", url, concurrency=workers) as running,
+    ):
+        return asyncio.run(put_up_and_let_go(running, url))
 
 
-async def _put_up_and_let_go(running: Daemon, url: str) -> tuple[float, int]:
+async def put_up_and_let_go(running: Daemon, url: str, seconds: float = 0.5) -> tuple[float, int]:
+    """Let exports gather for so long, then let all go; return issues per second, and how many there were."""
     running.api("trackers/it/pause", {"reason": "a burst is being put up"})
-    waiting = (await hammer(running.export_url, 16, 0.5, payloads(1))).requests
+    waiting = (await hammer(running.export_url, 16, seconds, payloads(1))).requests
     start = time.perf_counter()
     running.api("trackers/it/resume", {})
-    while _count(url) < waiting:
+    while count(url) < waiting:
         await asyncio.sleep(0.05)
     return waiting / (time.perf_counter() - start), waiting
 
 
-async def _quiet(export_url: str, tracker_url: str) -> list[float]:
+async def quiet(export_url: str, tracker_url: str) -> list[float]:
     """Return sorted milliseconds from sending an export until its issue was made.
 
     The first ones do not count: how long a daemon takes to start is measured by itself.
@@ -75,7 +75,7 @@ async def _quiet(export_url: str, tracker_url: str) -> list[float]:
         sent[f"testio-bug-{number}"] = time.time()
         await asyncio.to_thread(_post, export_url, body)
         await asyncio.sleep(0.1)
-    made = _ask(f"{tracker_url}/issues")
+    made = ask(f"{tracker_url}/moments")
     return sorted((made[marker] - moment) * 1000 for marker, moment in [*sent.items()][_UNCOUNTED:])
 
 
@@ -85,10 +85,12 @@ def _post(url: str, body: bytes) -> None:
         pass
 
 
-def _count(url: str) -> int:
-    return int(_ask(f"{url}/count")["issues"])
+def count(url: str) -> int:
+    """Return how many issues a tracker has."""
+    return int(ask(f"{url}/count")["issues"])
 
 
-def _ask(url: str) -> dict[str, float]:
+def ask(url: str) -> dict[str, Any]:
+    """Return what a tracker answers."""
     with urllib.request.urlopen(url, timeout=30) as answer:
         return dict(json.load(answer))

@@ -20,14 +20,23 @@ from bridge.web.server import new_event_loop
 async def main() -> None:
     """Serve until terminated; each answer takes as many seconds as the argument says."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 0.0
-    numbers, made = itertools.count(1), dict[str, float]()
+    numbers, made, moments = itertools.count(1), dict[str, list[str]](), dict[str, float]()
 
     async def create(request: Request) -> Response:
-        document = json.loads(await request.body())
+        marker = json.loads(await request.body())["marker"]
         if seconds:
             await asyncio.sleep(seconds)
-        made.setdefault(document["marker"], time.time())
-        return JSONResponse({"id": str(next(numbers))}, 201)
+        number = str(next(numbers))
+        made.setdefault(marker, []).append(number)
+        moments.setdefault(marker, time.time())
+        return JSONResponse({"id": number}, 201)
+
+    async def look(request: Request) -> Response:
+        found = made.get(request.query_params["marker"], [None])
+        return JSONResponse({"id": found[0]})
+
+    async def list_moments(_request: Request) -> Response:
+        return JSONResponse(moments)
 
     async def list_made(_request: Request) -> Response:
         return JSONResponse(made)
@@ -35,7 +44,13 @@ async def main() -> None:
     async def count(_request: Request) -> Response:
         return JSONResponse({"issues": len(made)})
 
-    routes = [Route("/issues", create, methods=["POST"]), Route("/issues", list_made), Route("/count", count)]
+    routes = [
+        Route("/issues", create, methods=["POST"]),
+        Route("/issues", look),
+        Route("/moments", list_moments),
+        Route("/made", list_made),
+        Route("/count", count),
+    ]
     config = uvicorn.Config(
         Starlette(routes=routes),
         port=0,

@@ -12,25 +12,26 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 SECRET = "bench-secret-0123456789"
 TOKEN = "bench-token-0123456789"
-INSTANT = Path(__file__).parent / "plugins"
+_PLUGINS = Path(__file__).parent / "plugins"
 """Where the tracker type of `instant_tracker` is."""
 
 
 @contextmanager
-def _process(arguments: list[str], log: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Start a Python process; yield it and the URL that it says it serves at."""
+def process(arguments: list[str], log: Path, **how: Any) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Start a process; yield it and the URL that it says it serves at."""
     with log.open("wb") as stream:
-        process = subprocess.Popen([sys.executable, *arguments], stdout=stream, stderr=stream)
+        started = subprocess.Popen(arguments, stdout=stream, stderr=stream, **how)
     try:
-        yield process, _url_in(log, process)
+        yield started, _url_in(log, started)
     finally:
-        process.terminate()
-        process.wait(timeout=30)
+        started.terminate()
+        started.wait(timeout=30)
 
 
 def _url_in(log: Path, process: subprocess.Popen[bytes]) -> str:
@@ -48,23 +49,26 @@ def _url_in(log: Path, process: subprocess.Popen[bytes]) -> str:
 @contextmanager
 def raw(folder: Path) -> Iterator[str]:
     """Run an endpoint that only reads the body and answers 202, on the same server; yield its URL."""
-    with _process(["-m", "bench.raw"], folder / "raw.log") as (_, url):
+    with process([sys.executable, "-m", "bench.raw"], folder / "raw.log") as (_, url):
         yield f"{url}/export/shop/{SECRET}"
 
 
 @contextmanager
 def instant_tracker(folder: Path, seconds: float = 0.0) -> Iterator[str]:
     """Run a tracker that answers at once, or after so many seconds; yield its URL."""
-    with _process(["-m", "bench.instant", str(seconds)], folder / "instant.log") as (_, url):
+    with process([sys.executable, "-m", "bench.instant", str(seconds)], folder / "instant.log") as (_, url):
         yield url
 
 
-class Daemon:
-    """A running daemon."""
+class Running:
+    """Something that takes exports in at an address, in a process of its own.
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str) -> None:
-        self.url = url
-        self.export_url = f"{url}/export/shop/{SECRET}"
+    Attributes:
+        export_url: Where exports are posted.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str, path: str = f"/export/shop/{SECRET}") -> None:
+        self.url, self.export_url = url, f"{url}{path}"
         self._process = psutil.Process(process.pid)
 
     def memory(self) -> float:
@@ -76,7 +80,16 @@ class Daemon:
         times = self._process.cpu_times()
         return float(times.user + times.system)
 
-    def api(self, path: str, body: object = None) -> dict[str, object]:
+    def kill(self) -> None:
+        """End it with SIGKILL."""
+        self._process.kill()
+        self._process.wait(10)
+
+
+class Daemon(Running):
+    """A running daemon."""
+
+    def api(self, path: str, body: object = None) -> dict[str, Any]:
         """Call the API."""
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(f"{self.url}/api/{path}", data, {"Authorization": f"Bearer {TOKEN}"})
@@ -86,7 +99,7 @@ class Daemon:
 
 @contextmanager
 def daemon(
-    folder: Path, *, tracker: str = 'type = "files"', plugins: str = "", store: str = ""
+    folder: Path, *, tracker: str = 'type = "files"', plugins: str = "", store: str = "", server: str = ""
 ) -> Iterator[Daemon]:
     """Run a daemon with one tracker in a folder of its own.
 
@@ -95,16 +108,17 @@ def daemon(
         tracker: The tracker's section of the configuration.
         plugins: The section of the plugins.
         store: Address of the database; the daemon's own file without one.
+        server: More of the section of the server.
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.toml"
     config.write_text(
-        f'[server]\nport = 0\nadmin_token = "{TOKEN}"\n[log]\nlevel = "warning"\n{plugins}\n'
+        f'[server]\nport = 0\nadmin_token = "{TOKEN}"\n{server}\n[log]\nlevel = "warning"\n{plugins}\n'
         f"{f'[store]{chr(10)}url = {json.dumps(store)}{chr(10)}' if store else ''}"
         f'[connections.shop]\nsecret = "{SECRET}"\n[[routes]]\ntrackers = ["it"]\n[trackers.it]\n{tracker}\n'
     )
-    with _process(["-m", "bench.serve", str(config)], folder / "daemon.log") as (process, url):
-        yield Daemon(process, url)
+    with process([sys.executable, "-m", "bench.serve", str(config)], folder / "daemon.log") as (started, url):
+        yield Daemon(started, url)
 
 
 def first_accepted(url: str, body: bytes, start: float) -> float:
@@ -117,3 +131,11 @@ def first_accepted(url: str, body: bytes, start: float) -> float:
                     return time.perf_counter() - start
         except (urllib.error.URLError, ConnectionError):
             time.sleep(0.002)
+
+
+@contextmanager
+def delivering_daemon(folder: Path, tracker_url: str, *, concurrency: int = 8, **how: str) -> Iterator[Daemon]:
+    """Run a daemon that delivers to an `instant_tracker`; arguments as `daemon`."""
+    tracker = f'type = "instant"\nurl = "{tracker_url}"\nconcurrency = {concurrency}'
+    with daemon(folder, tracker=tracker, plugins=f'[plugins]\nfolder = "{_PLUGINS}"', **how) as running:
+        yield running

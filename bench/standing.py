@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.load import hammer, median, payloads
-from bench.processes import INSTANT, daemon, first_accepted, instant_tracker
+from bench.processes import daemon, delivering_daemon, first_accepted, instant_tracker
 from bench.rows import Row, at_most
 
 ROUNDS = 5
@@ -44,13 +44,10 @@ def idle(folder: Path) -> list[Row]:
 
 def growing(folder: Path) -> list[Row]:
     """How much memory 100 000 exports leave behind, while they are delivered as fast as that goes."""
-    plugins = f'[plugins]\nfolder = "{INSTANT}"'
-    with instant_tracker(folder) as url:
-        tracker = f'type = "instant"\nurl = "{url}"\nconcurrency = 8'
-        with daemon(folder / "growing", tracker=tracker, plugins=plugins) as running:
-            bodies, taken = payloads(1), asyncio.run(hammer(running.export_url, 16, 2.0, payloads(10**9))).requests
-            before = running.memory()
-            while taken < MANY:
-                taken += asyncio.run(hammer(running.export_url, 16, 2.0, bodies)).requests
-            grown = running.memory() - before
+    with instant_tracker(folder) as url, delivering_daemon(folder / "growing", url) as running:
+        bodies, taken = payloads(1), asyncio.run(hammer(running.export_url, 16, 2.0, payloads(10**9))).requests
+        before = running.memory()
+        while taken < MANY:
+            taken += asyncio.run(hammer(running.export_url, 16, 2.0, bodies)).requests
+        grown = running.memory() - before
     return [at_most(f"growth over {MANY:,} exports", grown, f"{grown:.0f} MiB", 15, " MiB")]

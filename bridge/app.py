@@ -19,6 +19,7 @@ from bridge.clock import Clock, SystemClock
 from bridge.config import Config, default_config, load_config, plugin_settings
 from bridge.dispatch import Dispatcher, Tracking
 from bridge.dispatch.lane import Work
+from bridge.dispatch.slots import Slots
 from bridge.errors import ConfigError, Problem, TrackerError
 from bridge.ids import new_id
 from bridge.ingest import Ingest
@@ -148,6 +149,7 @@ class Bridge:
                 owner=f"{os.getpid()}-{new_id(self.clock.now())}",
                 prepare=self._prepare,
                 tell=self._tell,
+                slots=Slots(config.server.attempts_at_once),
                 lease=config.store.lease,
                 keep=config.store.keep_delivered,
             )
@@ -213,6 +215,11 @@ class Bridge:
                 ("store", self.setup.config.store, setup.config.store),
                 ("server.host", self.setup.config.server.host, setup.config.server.host),
                 ("server.port", self.setup.config.server.port, setup.config.server.port),
+                (
+                    "server.attempts_at_once",
+                    self.setup.config.server.attempts_at_once,
+                    setup.config.server.attempts_at_once,
+                ),
                 ("attachments", self.setup.config.attachments, setup.config.attachments),
             )
             if old != new

@@ -5,6 +5,7 @@ from bridge import (
     Finding,
     HttpTracker,
     Issue,
+    Marker,
     Markup,
     Purpose,
     Report,
@@ -26,7 +27,6 @@ class Instant(HttpTracker[Settings]):
 
     type, label, markup = "instant", "Instant", Markup.GFM
     settings_type = Settings
-    enforces_marker = True
 
     @property
     def base_url(self) -> str:
@@ -41,7 +41,15 @@ class Instant(HttpTracker[Settings]):
         """One call."""
         sent = {"title": draft.title, "body": draft.body.text, "marker": draft.marker.text}
         made = await self.call("POST", "/issues", purpose=Purpose.CREATE, json=sent)
-        return Issue(id=made["id"], key=made["id"], url=f"{self.settings.url}/issues/{made['id']}")
+        return self._issue(made["id"])
+
+    async def find(self, marker: Marker) -> Issue | None:
+        """One call."""
+        found = await self.call("GET", "/issues", params={"marker": marker.text})
+        return self._issue(found["id"]) if found["id"] else None
+
+    def _issue(self, number: str) -> Issue:
+        return Issue(id=number, key=number, url=f"{self.settings.url}/issues/{number}")
 
 
 @hookimpl

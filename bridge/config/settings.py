@@ -118,6 +118,11 @@ class ServerSettings(Settings):
         None, description="token for the API and the console; without one they are closed"
     )
     max_body: Size = Field(2**20, description="largest export accepted")
+    attempts_at_once: int = Field(
+        100,
+        ge=1,
+        description="attempts under way at once in this process, over all trackers; each may always have one",
+    )
     drain: Duration = Field(
         timedelta(0),
         description="how long exports are still taken in after SIGTERM, while /readyz says 503: a load balancer's"

@@ -15,6 +15,7 @@ import structlog
 from bridge.attachments import Downloader
 from bridge.clock import Clock
 from bridge.dispatch.delivery import Delivering, Prepare
+from bridge.dispatch.slots import Slots
 from bridge.dispatch.steps import FollowingUp
 from bridge.dispatch.tracking import Tracking
 from bridge.errors import StoreError, TrackerError
@@ -49,6 +50,7 @@ class Work:
         random: Returns a number from 0 up to 1.
         prepare: The `bridge_prepare` hooks.
         tell: Tells plugins what happened: hook name and its arguments.
+        slots: How many attempts may be under way at once.
     """
 
     store: Store
@@ -58,6 +60,7 @@ class Work:
     owner: str
     prepare: Prepare
     tell: Callable[[str, dict[str, Any]], None]
+    slots: Slots
     lease: timedelta = LEASE
     """How long what is claimed stays ours without a heartbeat."""
     keep: timedelta = timedelta(0)
@@ -82,7 +85,7 @@ class Lane:
         self.tracking = tracking
         self._work = work
         self._running: set[asyncio.Task[None]] = set()
-        self._busy = 0  # of those, how many have to do with the tracker still
+        self._busy = 0  # slots: of those that have to do with the tracker still, or are just being claimed
         self._wake = asyncio.Event()
         self._starting = asyncio.Lock()
         self._stopping = False
@@ -163,10 +166,27 @@ class Lane:
         free = min(self.tracking.tracker.settings.concurrency - self._busy, self._allowed())
         if free < 1:
             return Batch()
+        slots = self._work.slots.take(free, self._busy, self._wake.set)
+        self._busy += slots
+        try:
+            batch = await self._claim_up_to(slots) if slots else Batch()
+        except BaseException:
+            self._free(slots)
+            raise
+        self._free(slots - len(batch.deliveries) - len(batch.followups))
+        return batch
+
+    def _free(self, slots: int) -> None:
+        """Give back slots that are not used any more."""
+        if slots:
+            self._work.slots.give_back(slots, self._busy)
+            self._busy -= slots
+
+    async def _claim_up_to(self, limit: int) -> Batch:
         wanted = Claim(
             tracker=self.tracking.name,
             owner=self._work.owner,
-            limit=free,
+            limit=limit,
             now=self._work.clock.now(),
             lease=self._work.lease,
             circuit_after=self.tracking.tracker.settings.retry.circuit_after,
@@ -265,7 +285,6 @@ class Lane:
 
     def _start(self, attempt: Any, among: dict[Any, _Held], key: str | int, held: _Held) -> None:
         among[key] = held
-        self._busy += 1
         task = asyncio.get_running_loop().create_task(attempt)
         self._running.add(task)
         task.add_done_callback(partial(self._ended, among, key, held))
@@ -289,7 +308,7 @@ class Lane:
             asyncio.get_running_loop().call_soon(self._free_a_slot)
 
     def _free_a_slot(self) -> None:
-        self._busy -= 1
+        self._free(1)
         self._wake.set()
 
     async def _deliver(self, claimed: Claimed) -> None:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from bridge.attachments import AttachmentError
 from bridge.dispatch import Dispatcher, Tracking
 from bridge.dispatch.lane import Work
+from bridge.dispatch.slots import Slots
 from bridge.mapping import Mapper
 from bridge.model import Attachment, AttachmentFile, Body, Draft, Finding, Issue, Marker, Markup, Report, Verdict
 from bridge.secrets import Redactor
@@ -233,6 +234,7 @@ class World:
         self.told: list[tuple[str, Row]] = []
         self.files = Files(folder)
         self.prepare: Callable[..., Draft] = lambda draft, _bug, _tracker: draft
+        self.slots = 100
         self.dispatcher = self.new_dispatcher()
         self._numbers = count(1)
 
@@ -245,6 +247,7 @@ class World:
             owner=owner,
             prepare=lambda draft, bug, tracker: self.prepare(draft, bug, tracker),  # noqa: PLW0108 - tests change it
             tell=lambda hook, arguments: self.told.append((hook, arguments)),
+            slots=Slots(self.slots),
         )
         return Dispatcher(work)
 

@@ -223,3 +223,21 @@ class TestHowManyAtOnce:
         await world.woken()
 
         assert len(world.tracker().did("create")) <= 6
+
+    async def test_a_process_has_so_many_under_way_over_all_trackers_and_each_has_one(self, world):
+        world.slots = 2
+        world.dispatcher = world.new_dispatcher()
+        await world.start(world.track("web", concurrency=10), world.track("app", concurrency=10))
+        web, app, gate = world.tracker("web"), world.tracker("app"), Gate()
+        for tracker in (web, app):
+            tracker.on("create", *[gate] * 6)
+        for bug in range(6):
+            await world.export(bug, "web", "app")
+        world.dispatcher.wake()
+        await world.until(lambda: gate.reached == 4)
+
+        assert min(web.under_way, app.under_way) >= 1
+        gate.open()
+        await world.settle()
+        assert len(web.drafts) == len(app.drafts) == 6
+        assert web.most_under_way + app.most_under_way <= 2 * (2 + 1)
