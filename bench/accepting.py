@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
+from bench import commits
 from bench.load import Result, hammer, median, payloads
 from bench.processes import Daemon, Running, daemon, delivering_daemon, instant_tracker, raw
 from bench.rows import Row, at_least, at_most
@@ -19,7 +20,8 @@ _DURABLE = {"fsync": "on", "full_page_writes": "on", "shared_buffers": "128MB"}
 def on_sqlite(folder: Path) -> list[Row]:
     """Against a raw endpoint on the same server, in turn, so that both see the same machine."""
     with raw(folder) as raw_url, daemon(folder / "accept") as running:
-        return asyncio.run(_compare("durable accept", raw_url, running, {1: 0.0, 16: 0.40, 64: 0.50}))
+        rows = asyncio.run(_compare("durable accept", raw_url, running, {1: 0.0, 16: 0.40, 64: 0.50}))
+        return [*rows, _limit("SQLite", commits.of_sqlite(folder))]
 
 
 def on_postgresql(folder: Path) -> list[Row]:
@@ -31,7 +33,12 @@ def on_postgresql(folder: Path) -> list[Row]:
         postgresql.running(_DURABLE) as server,
         daemon(folder / "accept", store=server.url("postgres")) as running,
     ):
-        return asyncio.run(_compare("durable accept on PostgreSQL", raw_url, running, {16: 0.35, 64: 0.50}))
+        rows = asyncio.run(_compare("durable accept on PostgreSQL", raw_url, running, {16: 0.35, 64: 0.50}))
+        return [*rows, _limit("PostgreSQL", commits.of_postgresql(server.url("postgres")))]
+
+
+def _limit(database: str, rate: float) -> Row:
+    return Row(f"for comparison: rows that {database} alone commits, {commits.TOGETHER} at once", f"{rate:,.0f}/s")
 
 
 def while_delivering(folder: Path) -> list[Row]:
