@@ -6,7 +6,6 @@ with BEGIN, two INSERTs and COMMIT that costs more than the writing. And a serve
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from functools import cache, lru_cache
 from itertools import chain
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import BigInteger, Connection, Float, Text
 
 from bridge.routing import Destination
@@ -41,7 +41,6 @@ def _spread(export: str, destination: str) -> str:
     return ", ".join(of_the_export.get(name, destination.format(name)) for name in DELIVERY)
 
 
-_NAMES = (*EXPORT, "destinations")
 _EXPORT, _DELIVERY = ", ".join(EXPORT), ", ".join(DELIVERY)
 _VIEW = f"CREATE TEMP VIEW intake AS SELECT {_EXPORT}, '' AS destinations FROM exports"  # noqa: S608 - our own names
 _TRIGGER = f"""
@@ -102,22 +101,33 @@ def _row(item: NewExport) -> Row:
 @lru_cache(maxsize=256)
 def _as_json(destinations: tuple[Destination, ...]) -> str:
     """Return destinations as the trigger reads them. The same ones come again and again."""
-    return json.dumps([{**asdict(to), "update_fields": ",".join(to.update_fields)} for to in destinations])
+    return to_json(_spelt(destinations)).decode()
+
+
+def _spelt(destinations: Sequence[Destination]) -> list[dict[str, str]]:
+    return [{**asdict(to), "update_fields": ",".join(to.update_fields)} for to in destinations]
 
 
 @lru_cache(maxsize=256)
 def _sqlite_statement(count: int) -> str:
-    row = f"({', '.join('?' * len(_NAMES))})"
-    return f"INSERT INTO intake ({', '.join(_NAMES)}) VALUES {', '.join([row] * count)}"  # noqa: S608 - our own names
+    row = f"({', '.join('?' * (len(EXPORT) + 1))})"
+    return f"INSERT INTO intake ({_EXPORT}, destinations) VALUES {', '.join([row] * count)}"  # noqa: S608 - our own names
 
 
 def _accept_postgresql(connection: Connection, items: Sequence[NewExport]) -> list[Receipt]:
     driver = _driver(connection)
-    rows = [dict(zip(_NAMES, row, strict=True)) for row in map(_row, items)]
-    bodies = [row.pop("body") for row in rows]
+    ways: dict[tuple[Destination, ...], int] = {}
+    rows, bodies = [], []
+    for item in items:
+        row = dict(zip(EXPORT, export_row(item), strict=True))
+        row["way"] = ways.setdefault(item.destinations, len(ways))
+        bodies.append(row.pop("body"))
+        rows.append(row)
+    destinations = [{"way": way, **each} for to, way in ways.items() for each in _spelt(to)]
     try:
         driver.autocommit = True
-        (new,) = driver.cursor(binary=True).execute(_postgresql_statement(), (json.dumps(rows), bodies)).fetchone()
+        given = (to_json(rows).decode(), bodies, to_json(destinations).decode())
+        (new,) = driver.cursor(binary=True).execute(_postgresql_statement(), given).fetchone()
         driver.autocommit = False
     except driver.Error as error:  # perhaps it is written all the same: then it is known by its id
         with suppress(driver.Error):  # the connection is gone
@@ -134,24 +144,25 @@ def _postgresql_statement() -> str:
     """Return the one statement there is, however many rows: the server plans it once, the driver reads it once.
 
     The bodies come as they are, everything else as one text: a list of values for each column takes the driver
-    several times as long.
+    several times as long. Where exports go is said once for all that go the same way.
 
     https://www.postgresql.org/docs/current/queries-with.html#QUERIES-WITH-MODIFYING
     https://www.postgresql.org/docs/current/queries-table-expressions.html#QUERIES-TABLEFUNCTIONS
     """
-    names = [name for name in _NAMES if name != "body"]
-    types = {column.name: _TYPES[type(column.type)] for column in exports.c if column.name in names}
-    columns = ", ".join([f"{name} {types.get(name, 'text')}" for name in names])
+    names = [name for name in EXPORT if name != "body"]
+    columns = ", ".join([f"{name} {_TYPES[type(exports.c[name].type)]}" for name in names])
     return f"""
-        WITH given ({", ".join(names)}, body) AS (
-            SELECT * FROM ROWS FROM (json_to_recordset(%s) AS ({columns}), unnest(%b::bytea[]))
+        WITH given ({", ".join(names)}, way, body) AS (
+            SELECT * FROM ROWS FROM (json_to_recordset(%s) AS ({columns}, way int), unnest(%b::bytea[]))
+        ), destination AS (
+            SELECT * FROM json_to_recordset(%s)
+                AS (way int, tracker text, route text, on_reexport text, update_fields text)
         ), new AS (
             INSERT INTO exports ({_EXPORT}) SELECT {_EXPORT} FROM given
             ON CONFLICT (identity) DO NOTHING RETURNING id
         ), going AS (
             INSERT INTO deliveries ({_DELIVERY}) SELECT {_spread("given", "destination.{}")}
-            FROM given JOIN new USING (id), json_to_recordset(given.destinations::json)
-                AS destination (tracker text, route text, on_reexport text, update_fields text)
+            FROM given JOIN new USING (id) JOIN destination USING (way)
         )
         SELECT count(*) FROM new
     """  # noqa: S608 - our own names
