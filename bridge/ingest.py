@@ -82,6 +82,7 @@ class Ingest:
         """Take over another configuration for every export from now on."""
         self._config, self._router = config, router
         self._secrets = {name: _secrets_of(settings) for name, settings in config.connections.items()}
+        self._asking = {name for name, settings in config.connections.items() if config.asks_test_io(settings)}
 
     def authenticate(self, connection: str, secrets: Iterable[str]) -> bool:
         """Whether one of `secrets` is the connection's. Takes as long for a connection that does not exist."""
@@ -129,7 +130,10 @@ class Ingest:
         """
         now = self._clock.now()
         read, new = self._judge(connection, body, new_id(now), now)
-        receipt = await self._write(new, pulled=pulled, told_before=told_before)
+        if connection in self._asking and new.bug_id is not None:
+            receipt = await self._write(new, pulled=pulled, told_before=told_before)
+        else:
+            receipt = await self._store.accept(new)
         self._tell(new, receipt)
         if read is not None and receipt.trackers and not receipt.duplicate:
             self._accepted(read, receipt)
@@ -139,10 +143,7 @@ class Ingest:
 
     async def _write(self, new: NewExport, *, pulled: bool, told_before: datetime | None) -> Receipt:
         """Write an export down, with what is to be done for it at test IO where there is anything."""
-        settings = self._config.connections.get(new.connection)
-        if new.bug_id is None or settings is None or not self._config.asks_test_io(settings):
-            return await self._store.accept(new)
-        errands = []
+        settings, errands = self._config.connections[new.connection], []
         if settings.enrich and new.state in {ExportState.ACCEPTED, ExportState.UNROUTED}:
             errands.append(testio.Errand.ENRICH)
             new = replace(new, state=ExportState.ENRICHING, destinations=())

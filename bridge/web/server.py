@@ -21,6 +21,9 @@ from bridge.web.application import build_asgi
 SWITCH_INTERVAL = 0.001
 """Seconds the event loop keeps the interpreter while the store's writer wants it: a fifth of the default."""
 
+MOST_NEW = 20_000
+"""New objects after which it is looked for those in cycles, of which taking exports in makes none."""
+
 _BACKLOG = 2048
 _MOST_AT_ONCE = 4096
 
@@ -87,6 +90,7 @@ async def serve(
             url = _url(settings.host, listener.getsockname()[1])
             gc.collect()
             gc.freeze()  # what lives as long as the process need not be looked at again
+            gc.set_threshold(MOST_NEW)
             log.info("serving", url=url, trackers=sorted(bridge.setup.config.trackers))
             if on_ready is not None:
                 on_ready(url)
