@@ -6,8 +6,8 @@ with BEGIN, two INSERTs and COMMIT that costs more than the writing. And a serve
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
 from itertools import chain
@@ -115,7 +115,6 @@ def _sqlite_statement(count: int) -> str:
 
 
 def _accept_postgresql(connection: Connection, items: Sequence[NewExport]) -> list[Receipt]:
-    driver = _driver(connection)
     ways: dict[tuple[Destination, ...], int] = {}
     rows, bodies = [], []
     for item in items:
@@ -124,27 +123,54 @@ def _accept_postgresql(connection: Connection, items: Sequence[NewExport]) -> li
         bodies.append(row.pop("body"))
         rows.append(row)
     destinations = [{"way": way, **each} for to, way in ways.items() for each in _spelt(to)]
-    try:
-        driver.autocommit = True
-        given = (to_json(rows).decode(), bodies, to_json(destinations).decode())
-        (new,) = driver.cursor(binary=True).execute(_postgresql_statement(), given).fetchone()
-        driver.autocommit = False
-    except driver.Error as error:  # perhaps it is written all the same: then it is known by its id
-        with suppress(driver.Error):  # the connection is gone
-            driver.autocommit = False
-        raise NotAtOnce(str(error)) from None
-    if new == len(items):
+    if _execute(connection, to_json(rows), _array(bodies), to_json(destinations)) == len(items):
         return receipts(connection, items, [item.id for item in items])
     with connection.begin():
         return receipts(connection, items, written(connection, items))
 
 
+def _execute(connection: Connection, *given: bytes) -> int:
+    """Execute the statement in a transaction of its own, and return how many exports are new.
+
+    By libpq itself: what the driver does around it takes longer than the statement.
+    https://www.psycopg.org/psycopg3/docs/api/pq.html
+
+    Raises:
+        NotAtOnce: It did not work; perhaps it is written all the same: then it is known by its id.
+    """
+    libpq = _driver(connection).pgconn
+    try:
+        if not connection.info.get(_NAME):  # known as long as the connection to the server lives
+            libpq.prepare(_NAME, _postgresql_statement().encode())
+            connection.info[_NAME] = True
+        result = libpq.exec_prepared(_NAME, given, (_TEXT, _BINARY, _TEXT))
+    except Exception as error:  # noqa: BLE001 - whatever the driver raises: the connection is gone
+        raise NotAtOnce(str(error)) from None
+    if result.ntuples != 1:
+        raise NotAtOnce(result.error_message.decode("utf-8", "replace"))
+    return int(result.get_value(0, 0))
+
+
+_NAME = b"tracker_bridge_accept"
+_TEXT, _BINARY = 0, 1
+
+
+def _array(values: Sequence[bytes]) -> bytes:
+    """Return a `bytea[]` as PostgreSQL has it: dimensions, whether there are NULLs, type, length, first index."""
+    head = struct.pack(">5i", 1, 0, _BYTEA, len(values), 1)
+    return head + b"".join([struct.pack(">i", len(value)) + value for value in values])
+
+
+_BYTEA = 17
+"""The type's number: https://github.com/postgres/postgres/blob/master/src/include/catalog/pg_type.dat"""
+
+
 @cache
 def _postgresql_statement() -> str:
-    """Return the one statement there is, however many rows: the server plans it once, the driver reads it once.
+    """Return the one statement there is, however many rows: the server reads it once.
 
-    The bodies come as they are, everything else as one text: a list of values for each column takes the driver
-    several times as long. Where exports go is said once for all that go the same way.
+    The bodies come as they are, everything else as one text. Where exports go is said once for all that go the
+    same way.
 
     https://www.postgresql.org/docs/current/queries-with.html#QUERIES-WITH-MODIFYING
     https://www.postgresql.org/docs/current/queries-table-expressions.html#QUERIES-TABLEFUNCTIONS
@@ -152,17 +178,18 @@ def _postgresql_statement() -> str:
     names = [name for name in EXPORT if name != "body"]
     columns = ", ".join([f"{name} {_TYPES[type(exports.c[name].type)]}" for name in names])
     return f"""
-        WITH given ({", ".join(names)}, way, body) AS (
-            SELECT * FROM ROWS FROM (json_to_recordset(%s) AS ({columns}, way int), unnest(%b::bytea[]))
-        ), destination AS (
-            SELECT * FROM json_to_recordset(%s)
-                AS (way int, tracker text, route text, on_reexport text, update_fields text)
+        WITH given ({", ".join(names)}, way, body, number) AS (
+            SELECT * FROM ROWS FROM (json_to_recordset($1) AS ({columns}, way int), unnest($2::bytea[]))
+                WITH ORDINALITY
+        ), destination (way, tracker, route, on_reexport, update_fields, number) AS (
+            SELECT * FROM ROWS FROM (json_to_recordset($3)
+                AS (way int, tracker text, route text, on_reexport text, update_fields text)) WITH ORDINALITY
         ), new AS (
-            INSERT INTO exports ({_EXPORT}) SELECT {_EXPORT} FROM given
+            INSERT INTO exports ({_EXPORT}) SELECT {_EXPORT} FROM given ORDER BY number
             ON CONFLICT (identity) DO NOTHING RETURNING id
         ), going AS (
             INSERT INTO deliveries ({_DELIVERY}) SELECT {_spread("given", "destination.{}")}
-            FROM given JOIN new USING (id) JOIN destination USING (way)
+            FROM given JOIN new USING (id) JOIN destination USING (way) ORDER BY given.number, destination.number
         )
         SELECT count(*) FROM new
     """  # noqa: S608 - our own names

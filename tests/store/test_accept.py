@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from bridge.errors import Problem, StoreError
 from bridge.store import Destination, ExportState, Receipt, Selection, Store, accept, reading, writer
@@ -370,3 +370,21 @@ async def test_where_each_export_makes_an_issue_of_its_own_each_has_its_own_mark
 
     assert (await world.claim_one()).marker_suffix == ""
     assert (await world.claim_one(tracker="app")).marker_suffix == "e1"
+
+
+async def test_what_shares_a_commit_stays_in_the_order_in_which_it_came(world: World):
+    """Exports of one bug are delivered in this order, whichever way each of them goes."""
+    ways = [("web", "app"), ("app",), ("web",), ("app", "web")]
+    coming = [new_export(f"e{number}", 1, *ways[number % 4]) for number in range(200)]
+
+    async with Held(world.store):
+        tasks = await submitted(*(world.store.accept(export) for export in coming))
+    await asyncio.gather(*tasks)
+
+    def in_order(connection: Connection) -> list[tuple[str, str]]:
+        rows = connection.execute(text("SELECT export_id, tracker FROM deliveries ORDER BY position"))
+        return [(row.export_id, row.tracker) for row in rows]
+
+    assert await world.store.read(in_order) == [
+        (each.id, to.tracker) for each in coming for to in each.destinations
+    ]
