@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
+from typing import Any
+
+
+class _Later(ModuleType):
+    """Stands for a module. Several threads may come first: Python's own `LazyLoader` shows them half a module.
+
+    https://github.com/python/cpython/issues/117178
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        module = import_module(self.__name__)  # waits while another thread is at it
+        vars(self).update(vars(module))
+        return getattr(module, name)
 
 
 def lazily(name: str) -> ModuleType:
-    """Return a module that is executed at the first look at one of its attributes.
+    """Return what stands for a module, which is imported at the first look at one of its attributes.
 
     Args:
         name: Of an installed top-level module; the import itself can then not fail for want of it.
@@ -16,13 +29,6 @@ def lazily(name: str) -> ModuleType:
     Raises:
         ModuleNotFoundError: It is not installed.
     """
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.loader is None:
+    if find_spec(name) is None:
         raise ModuleNotFoundError(f"{name} is not installed", name=name)
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    return _Later(name)
