@@ -39,6 +39,7 @@ def test_what_does_not_end_in_time_is_given_back_in_doubt(daemon: Daemon, ledger
     ledger.inject(Fault(FaultKind.HANG_BEFORE))
     ledger.inject(Fault(FaultKind.HANG_BEFORE, is_upload))
     accepted = [daemon.accept(export(bug)) for bug in (1, 2)]
+    until("both creates hang", lambda: len(ledger.creates) == 2)
     daemon.accept(export(3, pictures=ledger.url))
     until("an upload hangs", lambda: [one for one in ledger.requests if is_upload(one)])
     begun = time.monotonic()
