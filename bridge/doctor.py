@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from bridge.errors import NotAllowed, Rejected
-from bridge.model import Finding, Verdict
+from bridge.model import Finding, Verdict, people_in
 from bridge.tracker import Tracker, TrackerSettings
 
 Configured = list[tuple[str, str]]
@@ -86,6 +86,12 @@ def issue_types_of(tracker: Tracker[Any]) -> Configured:
     """Return the issue types in a tracker's configuration that hold no template."""
     types = {**tracker.default_issue_types, **tracker.settings.issue_types}
     return fixed([("issue_type", tracker.settings.issue_type), *_named("issue_types", types)])
+
+
+def assignees_of(tracker: Tracker[Any]) -> Configured:
+    """Return the people in a tracker's `assignee`, where they are the same for every bug."""
+    assignee: str = tracker.settings.assignee
+    return [("assignee", name) for name in people_in(assignee)] if fixed([("assignee", assignee)]) else []
 
 
 def unused(tracker: Tracker[Any], settings: Iterable[str], fix: str) -> Iterator[Finding]:

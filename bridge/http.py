@@ -18,11 +18,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Generic
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Generic
+from urllib.parse import urlsplit
 
 from bridge.errors import Gone, InDoubt, NotAllowed, RateLimited, Rejected, TrackerError, Unavailable
 from bridge.lazy import lazily
 from bridge.model import AttachmentFile, Json
+from bridge.names import forget_names
+from bridge.secrets import secrets_in
 from bridge.tracker import S, Tracker
 
 if TYPE_CHECKING:
@@ -78,6 +81,20 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
         moment = parsedate_to_datetime(value)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return min(max(timedelta(0), moment - now), _LONGEST_WAIT)
+    return None
+
+
+def until(end: str, now: datetime) -> timedelta | None:
+    """Return how long it is until `end`, in seconds since 1970 or, where that is no time of today's, from now.
+
+    Args:
+        end: A number; for any other text None is returned.
+        now: The present moment in UTC.
+    """
+    with suppress(ValueError, OverflowError):
+        seconds = float(end)
+        wait = seconds - now.timestamp() if seconds > _LONGEST_WAIT.total_seconds() else seconds
+        return min(max(timedelta(0), timedelta(seconds=wait)), _LONGEST_WAIT)
     return None
 
 
@@ -145,6 +162,41 @@ async def without_refused(
     return answer, [f"{name} is left out: {words}" for name, words in refused.items()]
 
 
+def unexpected(words: str, purpose: Purpose = Purpose.LOOK) -> TrackerError:
+    """Return the error that a success means without what it should hold: `words` say what is missing."""
+    return (InDoubt if purpose is Purpose.CREATE else Unavailable)(words, status=200)
+
+
+def inside(data: Json, *path: str | int, purpose: Purpose = Purpose.LOOK) -> Json:
+    """Return what `path` leads to in an answer.
+
+    Raises:
+        TrackerError: It is not there, or null (`unexpected`).
+    """
+    value = data
+    for step in path:
+        try:
+            value = value[step]
+        except (LookupError, TypeError):
+            value = None
+    if value is None:
+        raise unexpected(f"there is no {'.'.join(map(str, path))} in the answer", purpose)
+    return value
+
+
+def list_inside(data: Json, *path: str | int, purpose: Purpose = Purpose.LOOK) -> list[dict[str, Json]]:
+    """Return the list that `path` leads to in an answer; without a path the answer itself.
+
+    Raises:
+        TrackerError: There is none (`unexpected`).
+    """
+    value = inside(data, *path, purpose=purpose) if path else data
+    if not isinstance(value, list):
+        where = f" at {'.'.join(map(str, path))}" if path else ""
+        raise unexpected(f"there is no list{where} in the answer", purpose)
+    return value
+
+
 def words_in(data: Json) -> str:
     """Return what the JSON of a refusal says to a person: its message where it has one, else its beginning."""
     if isinstance(data, dict):
@@ -167,6 +219,17 @@ class HttpTracker(Tracker[S], Generic[S]):
     life. Redirects are not followed: a followed POST turns into a GET.
     """
 
+    absent: ClassVar[str] = ""
+    """What 404 means where no issue was asked for, and what to correct: `"the board does not exist: ..."`.
+    `{settings.board}` in it stands for that setting."""
+
+    limit_ends: ClassVar[str] = ""
+    """Header, in lower case, that tells the end of a rate limit where there is no `Retry-After`: in seconds
+    since 1970, or from now."""
+
+    limit_lasts: ClassVar[timedelta | None] = None
+    """How long a rate limit lasts of which no header tells the end."""
+
     _client: httpx.AsyncClient | None = None
 
     @property
@@ -182,9 +245,25 @@ class HttpTracker(Tracker[S], Generic[S]):
         """Return user and password for Basic authentication, or None."""
         return None
 
+    @property
+    def account(self) -> str:
+        """The host, and the fingerprint of all secrets in the settings that we sign in with."""
+        secrets = secrets_in({name: value for name, value in self.settings if name != "hook_secret"})
+        return f"{urlsplit(self.base_url).hostname}/{fingerprint(*secrets)}"
+
     def ca_file(self) -> Path | None:
-        """Return the PEM file with the CA of the server's certificate, where it is not one that all trust."""
-        return None
+        """Return the PEM file with the CA of the server's certificate, where it is not one that all trust.
+
+        That is the setting `ca_file` of a type that has one.
+        """
+        return getattr(self.settings, "ca_file", None)
+
+    def forget(self) -> None:
+        """Look up anew what was looked up: the tracker's `Names`, and those in a `Directory`.
+
+        Called when a create was refused: an id that is remembered may be of something that is gone.
+        """
+        forget_names(self)
 
     async def call(
         self,
@@ -212,8 +291,7 @@ class HttpTracker(Tracker[S], Generic[S]):
         except httpx.TransportError as error:
             raise self._redacted(broken_connection(error, purpose)) from None
         except httpx.DecodingError as error:
-            answer = Answer(200, f"an answer that cannot be read: {error}")
-            raise self._redacted(error_for(answer, purpose, self.tools.clock.now())) from None
+            raise self._redacted(unexpected(f"an answer that cannot be read: {error}", purpose)) from None
         return self._read(response, purpose)
 
     def created(self, data: Json, *path: str | int) -> Json:
@@ -259,7 +337,7 @@ class HttpTracker(Tracker[S], Generic[S]):
         if errors:
             raise self._redacted(Rejected("; ".join(str(each.get("message", each)) for each in errors)))
         if not isinstance(answer, dict) or not isinstance(answer.get("data"), dict):
-            raise self._redacted(error_for(Answer(200, "an answer without data"), purpose, self.tools.clock.now()))
+            raise unexpected("an answer without data", purpose)
         return answer["data"]
 
     async def upload(
@@ -393,8 +471,25 @@ class HttpTracker(Tracker[S], Generic[S]):
         """
         if 200 <= answer.status < 300 and not (data is None and answer.message):
             return None
-        told = replace(answer, message=answer.message or words_in(data))
-        return error_for(told, purpose, self.tools.clock.now())
+        return self.refusal(replace(answer, message=answer.message or words_in(data)), purpose)
+
+    def refusal(self, answer: Answer, purpose: Purpose) -> TrackerError:
+        """Return the error that an unsuccessful answer means, once its words are known: `error_for`, and more.
+
+        Goes by `absent`, `limit_ends` and `limit_lasts`.
+
+        Args:
+            answer: With the tracker's own words, and those per field.
+            purpose: What the request was for.
+        """
+        now = self.tools.clock.now()
+        if answer.status == 404 and purpose is not Purpose.ISSUE and self.absent:
+            told = f"{self.absent.format(settings=self.settings)} ({self.label}: {answer.message})"
+            return NotAllowed(told, status=404)
+        error = error_for(answer, purpose, now)
+        if isinstance(error, RateLimited) and error.retry_after is None:
+            error.retry_after = until(answer.headers.get(self.limit_ends, ""), now) or self.limit_lasts
+        return error
 
     @property
     def client(self) -> httpx.AsyncClient:
@@ -438,6 +533,8 @@ class HttpTracker(Tracker[S], Generic[S]):
         headers = {name.lower(): value for name, value in response.headers.items()}
         error = self.explain(Answer(response.status_code, message, {}, headers), data, purpose)
         if error is not None:
+            if purpose is Purpose.CREATE and isinstance(error, Rejected):
+                self.forget()
             raise self._redacted(error)
         return data
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import enum
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 Json = Any
+_CLOCKS_DIFFER = timedelta(minutes=5)  # at most, a tracker's from ours
 """Anything `json.loads` returns."""
 
 
@@ -157,6 +158,11 @@ class Marker:
     uuid: UUID
     since: datetime
 
+    @property
+    def earliest(self) -> datetime:
+        """`since` by the tracker's clock, which may differ from ours: where a search by time begins."""
+        return self.since - _CLOCKS_DIFFER
+
     @classmethod
     def of(cls, bug_id: int, since: datetime, *, tracker: str = "", suffix: str = "") -> Marker:
         """Return the marker of a bug.
@@ -180,6 +186,18 @@ class Marker:
                 return True
             start = text.find(self.text, start + 1)
         return False
+
+    def first_of(self, issues: Sequence[Issue]) -> Issue | None:
+        """Return the first of the issues that carry this marker, with a warning for each other; None for none."""
+        if not issues:
+            return None
+        also = [f"another issue carries {self.text}: {other.url}" for other in issues[1:]]
+        return replace(issues[0], warnings=(*issues[0].warnings, *also))
+
+
+def people_in(assignee: str) -> tuple[str, ...]:
+    """Return the names between commas, with or without `@`."""
+    return tuple(name for part in assignee.split(",") if (name := part.strip().lstrip("@")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +263,11 @@ class Draft:
     def sets(self, part: str) -> bool:
         """Whether `part` (one of `EVERYTHING`) is to be set."""
         return part in self.only
+
+    @property
+    def assignees(self) -> tuple[str, ...]:
+        """The people in `assignee`: names between commas, with or without `@`."""
+        return people_in(self.assignee)
 
     def with_(self, **changes: Any) -> Draft:
         """Return a copy with `changes`: what a `bridge_prepare` hook returns."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from bridge.clock import Clock, SystemClock
 from bridge.doctor import did_you_mean
@@ -107,6 +108,38 @@ class Names:
         if self._known is None or now - self._fetched_at > oldest:
             self._known, self._fetched_at = dict(await self.fetch()), now
         return self._known
+
+
+class Directory:
+    """Base of what holds `Names`, or other directories, as attributes or in mappings."""
+
+    def forget(self) -> None:
+        """Ask for all of them anew next time."""
+        forget_names(self)
+
+
+def forget_names(holder: object) -> None:
+    """Forget what `holder` has as attributes, or in mappings, of `Names` and directories."""
+    for held in vars(holder).values():
+        for each in held.values() if isinstance(held, Mapping) else (held,):
+            if isinstance(each, Names | Directory):
+                each.forget()
+
+
+def by_name(items: Iterable[Mapping[str, Any]], *keys: str, id_key: str = "id") -> dict[str, str]:
+    """Return the ids of items by each of the properties `keys`; of two with one name the first.
+
+    Args:
+        items: What a tracker lists.
+        keys: Properties that a person may know an item by, the one that counts first in front.
+        id_key: The property with the id.
+    """
+    listed, known = list(items), dict[str, str]()
+    for key in keys:
+        for each in listed:
+            if each.get(key):
+                known.setdefault(str(each[key]), str(each[id_key]))
+    return known
 
 
 def _match(name: str, known: Mapping[str, str]) -> str | None:

@@ -23,19 +23,24 @@ from bridge import (
     Issue,
     Json,
     Markup,
+    Names,
     NotAllowed,
     Purpose,
     RateLimited,
     Rejected,
     Report,
+    Secret,
     Tools,
     TrackerError,
     TrackerSettings,
     Unavailable,
     error_for,
     fingerprint,
+    inside,
+    list_inside,
+    unexpected,
 )
-from bridge.http import CONTENT, broken_connection, retry_after, without_refused, words_in
+from bridge.http import CONTENT, broken_connection, retry_after, until, without_refused, words_in
 from bridge.secrets import Redactor
 from bridge.testing import FakeClock, FakeServer, Fault, FaultKind, Reply, Request, When
 
@@ -74,6 +79,14 @@ class Plain(HttpTracker[TrackerSettings]):
         raise NotImplementedError
 
 
+class Board(Plain):
+    """A tracker that says what it lacks, and how long its limits last."""
+
+    absent = "there is no board of {settings.title}: correct `title`"
+    limit_ends = "x-limit-ends"
+    limit_lasts = timedelta(seconds=10)
+
+
 class Dialect(Plain):
     """A tracker that says no with 200."""
 
@@ -105,6 +118,113 @@ def failure(
     with pytest.raises(TrackerError) as caught:
         talk(server, lambda tracker: tracker.call(method, "/x", purpose=purpose), kind)
     return caught.value
+
+
+@pytest.mark.parametrize(
+    ("end", "seconds"),
+    [
+        ("7", 7),
+        ("0.5", 0.5),
+        ("-3", 0),
+        (str(NOW.timestamp() + 90), 90),
+        (str(NOW.timestamp() - 90), 0),
+        ("99999999999", 30 * 86400),
+        ("", None),
+        ("soon", None),
+        ("nan", None),
+        ("1e400", None),
+    ],
+)
+def test_the_end_of_a_limit_is_in_seconds_from_now_or_since_1970(end: str, seconds: float | None) -> None:
+    wait = until(end, NOW)
+    assert (wait.total_seconds() if wait is not None else None) == seconds
+
+
+@pytest.mark.parametrize(("purpose", "error"), [(LOOK, Unavailable), (CREATE, InDoubt), (ISSUE, Unavailable)])
+def test_a_success_without_what_it_should_hold_is_none(purpose: Purpose, error: type[TrackerError]) -> None:
+    for look in (
+        lambda: inside({"a": [{"b": None}]}, "a", 0, "b", purpose=purpose),
+        lambda: inside("text", "a", purpose=purpose),
+        lambda: list_inside({"a": {}}, "a", purpose=purpose),
+        lambda: list_inside({"a": {}}, purpose=purpose),
+    ):
+        with pytest.raises(error, match=r"there is no .* in the answer"):
+            look()
+    assert type(unexpected("nothing", purpose)) is error
+
+
+def test_what_a_success_holds_is_found_along_its_path() -> None:
+    answer = {"a": [{"b": 0}]}
+
+    assert (inside(answer, "a", 0, "b"), list_inside(answer, "a"), list_inside([])) == (0, [{"b": 0}], [])
+
+
+@pytest.mark.parametrize(("purpose", "error"), [(LOOK, NotAllowed), (CREATE, NotAllowed), (ISSUE, Gone)])
+def test_what_is_absent_and_what_to_correct_is_said_where_no_issue_was_asked_for(
+    purpose: Purpose, error: type[TrackerError]
+) -> None:
+    with Server() as server:
+        server.reply = Reply(404, json={"message": "not found"})
+        refused = failure(server, purpose=purpose, kind=Board)
+
+    told = "there is no board of {{ bug.title }}: correct `title` (Plain: not found) (HTTP 404)"
+    assert type(refused) is error
+    assert str(refused) == ("not found (HTTP 404)" if purpose is ISSUE else told)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"), [({}, 10), ({"X-Limit-Ends": "4"}, 4), ({"X-Limit-Ends": "4", "Retry-After": "2"}, 2)]
+)
+def test_how_long_a_limit_lasts_is_told_by_one_of_its_headers_or_known(
+    headers: dict[str, str], seconds: float
+) -> None:
+    with Server() as server:
+        server.reply = Reply(429, headers=headers)
+        limited = failure(server, kind=Board)
+
+    assert limited.retry_after == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("status", "purpose", "asked"), [(422, CREATE, 2), (422, ISSUE, 1), (422, LOOK, 1), (500, CREATE, 1)]
+)
+def test_names_are_looked_up_anew_after_a_refused_create(status: int, purpose: Purpose, asked: int) -> None:
+    looked_up = []
+
+    async def labels() -> Mapping[str, str]:
+        looked_up.append("labels")
+        return {"crowd": "1"}
+
+    async def work(tracker: Plain) -> None:
+        setattr(tracker, "labels", Names("label", labels, tracker.tools.clock))  # noqa: B010 - of this test only
+        for _ in range(2):
+            assert await getattr(tracker, "labels").find("crowd") == "1"  # noqa: B009
+            with pytest.raises(TrackerError):
+                await tracker.call("POST", "/x", purpose=purpose)
+
+    with Server() as server:
+        server.reply = Reply(status)
+        talk(server, work)
+
+    assert len(looked_up) == asked
+
+
+def test_trackers_share_an_account_where_server_and_secrets_are_the_same() -> None:
+    class Settings(TrackerSettings):
+        key: Secret
+        more: Secret | None = None
+
+    def account(url: str, **secrets: str) -> str:
+        settings = Settings.model_validate({"type": "plain", **secrets})
+        tracker = Plain("plain", settings)
+        tracker.url = url
+        return tracker.account
+
+    one = account("https://a.example/x", key="k1")
+    assert one == account("https://a.example/y", key="k1", hook_secret="h" * 16)
+    assert len({one, account("https://b.example", key="k1"), account("https://a.example", key="k2"),
+                account("https://a.example", key="k1", more="m")}) == 4  # fmt: skip
+    assert "k1" not in one
 
 
 @pytest.mark.parametrize(

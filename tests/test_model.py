@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from bridge.model import (
     Device,
     Draft,
     Finding,
+    Issue,
     Marker,
     Markup,
     Report,
@@ -84,6 +86,16 @@ class TestMarker:
         assert Marker.of(12, later, tracker="web").uuid == self.MARKER.uuid
         assert Marker.of(12, SINCE, tracker="app").uuid != self.MARKER.uuid
 
+    def test_what_is_searched_begins_earlier_than_the_first_attempt_as_clocks_differ(self):
+        assert self.MARKER.earliest == SINCE - timedelta(minutes=5)
+
+    def test_of_several_issues_that_carry_it_the_first_counts_and_the_others_are_told(self):
+        one, other = (Issue(id=key, key=key, url=f"https://x.example/{key}", warnings=(key,)) for key in "AB")
+        assert self.MARKER.first_of([]) is None
+        assert self.MARKER.first_of([one]) == one
+        first = self.MARKER.first_of([one, other])
+        assert first == replace(one, warnings=("A", "another issue carries testio-bug-12: https://x.example/B"))
+
 
 class TestAttachment:
     @pytest.mark.parametrize(
@@ -129,6 +141,12 @@ class TestDraft:
     def test_a_changed_copy_leaves_the_first_alone(self):
         assert self.DRAFT.with_(title="other").title == "other"
         assert self.DRAFT.title == "t"
+
+    @pytest.mark.parametrize(
+        ("assignee", "people"), [("", ()), ("ada", ("ada",)), (" @ada, grace hopper,,@", ("ada", "grace hopper"))]
+    )
+    def test_people_are_named_between_commas_with_or_without_an_at(self, assignee, people):
+        assert self.DRAFT.with_(assignee=assignee).assignees == people
 
     def test_what_it_has_no_field_for_is_refused(self):
         with pytest.raises(TypeError):

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from bridge.errors import NotAllowed, Rejected
-from bridge.names import Names
+from bridge.names import Directory, Names, by_name
 from bridge.testing.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -110,3 +110,36 @@ async def test_a_tracker_s_own_refusal_stays_what_it_is(labels: Labels) -> None:
 
     with pytest.raises(Rejected, match="bad query"):
         await Names("label", refused, labels.clock).needed("bug", "label")
+
+
+async def test_a_directory_forgets_all_its_names_also_those_in_mappings_and_in_other_directories(
+    labels: Labels,
+) -> None:
+    class Project(Directory):
+        def __init__(self) -> None:
+            self.by_setting = {"labels": Names("label", labels.fetch, labels.clock)}
+
+    class Account(Directory):
+        def __init__(self) -> None:
+            self.labels, self.project, self.title = labels.names, Project(), "an account"
+
+    account = Account()
+    for _ in range(2):
+        assert await account.labels.find("bug") == await account.project.by_setting["labels"].find("bug") == "1"
+    assert labels.fetched == 2
+    account.forget()
+
+    assert await account.labels.find("bug") == await account.project.by_setting["labels"].find("bug") == "1"
+    assert labels.fetched == 4
+
+
+def test_what_a_tracker_lists_is_known_by_each_of_its_names_and_of_two_with_one_name_the_first_counts() -> None:
+    people = [
+        {"id": 1, "name": "Ada", "login": "ada"},
+        {"id": 2, "name": "Grace", "login": None},
+        {"id": 3, "name": "ada", "login": "Grace"},
+        {"id": 4, "name": "Ada"},
+    ]
+
+    assert by_name(people, "name", "login") == {"Ada": "1", "Grace": "2", "ada": "3"}
+    assert by_name(people, "login", id_key="name") == {"ada": "Ada", "Grace": "ada"}

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 from bridge import Finding, Json, NotAllowed, Rejected, doctor
-from bridge_plugins.trello import NATIVE, item, people
+from bridge_plugins.trello import NATIVE, item
 
 if TYPE_CHECKING:
     from bridge_plugins.trello import Trello
@@ -73,7 +73,7 @@ async def _values(tracker: Trello) -> AsyncIterator[Finding]:
     labels = await tracker.labels.all()
     for finding in doctor.labels_compared(doctor.labels_of(tracker), labels, "the bridge"):
         yield finding
-    assignees = doctor.fixed([("assignee", name) for name in people(settings.assignee)])
+    assignees = doctor.assignees_of(tracker)
     if assignees:
         told = "is no member of the board: it will be left out"
         known = await tracker.members.all()

@@ -10,7 +10,7 @@ its custom fields; a card on an archived list is made and seen by nobody.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal
@@ -30,9 +30,7 @@ from bridge import (
     Marker,
     Markup,
     Names,
-    NotAllowed,
     Purpose,
-    RateLimited,
     Rejected,
     Report,
     Secret,
@@ -40,17 +38,14 @@ from bridge import (
     Tracker,
     TrackerError,
     TrackerSettings,
-    error_for,
-    fingerprint,
+    by_name,
     hookimpl,
+    list_inside,
 )
-from bridge.http import retry_after, words_in
 from bridge.labels import merged, shortened
 
 LABEL_LIMIT = 16_384  # characters
 NAME_LIMIT = 256  # characters of a file's name
-MARGIN = timedelta(minutes=5)  # our clock and Trello's may differ by so much
-WINDOW = timedelta(seconds=10)  # in which Trello counts requests; it does not say how long to wait
 COLOUR = "sky"  # of labels that are made
 NATIVE = frozenset({"due", "start", "dueComplete", "pos", "address", "locationName", "coordinates"})
 """Keys of `fields` that are a card's own; every other one names a custom field."""
@@ -89,7 +84,7 @@ def card(draft: Draft) -> dict[str, Json]:
         ("title", "name", draft.title),
         ("body", "desc", draft.body.content),
         ("labels", "idLabels", shortened(draft.labels, LABEL_LIMIT)),
-        ("assignee", "idMembers", people(draft.assignee)),
+        ("assignee", "idMembers", list(draft.assignees)),
         ("parent", "idList", draft.parent),
     ]
     chosen = {name: value for part, name, value in parts if draft.sets(part) and value}
@@ -134,24 +129,9 @@ def item(field: Mapping[str, Json], value: Json) -> dict[str, Json]:
     return {"value": {kind: text}}
 
 
-def people(assignee: str) -> list[str]:
-    """Return the user names in a comma separated list, with or without `@`."""
-    return [name for part in assignee.split(",") if (name := part.strip().lstrip("@"))]
-
-
 def object_id(moment: datetime) -> str:
     """Return the least id that something made at `moment` can have: ids begin with the time in seconds."""
     return f"{int(moment.timestamp()):08x}" + "0" * 16
-
-
-def named(items: Iterable[Mapping[str, Json]], *keys: str) -> dict[str, str]:
-    """Return the ids of `items` by each of the properties `keys`; of two with one name the first."""
-    known: dict[str, str] = {}
-    for each in items:
-        for key in keys:
-            if each.get(key):
-                known.setdefault(each[key], each["id"])
-    return known
 
 
 class Trello(HttpTracker[Settings]):
@@ -165,6 +145,8 @@ class Trello(HttpTracker[Settings]):
     title_limit = 16_384
     body_limit = 16_384
     settle = timedelta(seconds=10)
+    absent = "the board or list does not exist or the token's member is not on it: correct `board` or `list`"
+    limit_lasts = timedelta(seconds=10)  # the window in which Trello counts requests
     page = 1000
     """Cards in one answer."""
     default_labels: ClassVar[tuple[str, ...]] = (
@@ -185,11 +167,6 @@ class Trello(HttpTracker[Settings]):
         """The API's address."""
         return self.settings.url.rstrip("/")
 
-    @property
-    def account(self) -> str:
-        """The fingerprint of key and token: both have their rate limits."""
-        return fingerprint(self.settings.key.get_secret_value(), self.settings.token.get_secret_value())
-
     def headers(self) -> Mapping[str, str]:
         """Return key and token; in the query they would end up in logs."""
         key, token = self.settings.key.get_secret_value(), self.settings.token.get_secret_value()
@@ -197,15 +174,8 @@ class Trello(HttpTracker[Settings]):
 
     def explain(self, answer: Answer, data: Json, purpose: Purpose) -> TrackerError | None:
         """Return the error that an answer means, in Trello's dialect."""
-        status, words = answer.status, answer.message or words_in(data)
-        if status == 429:
-            wait = retry_after(answer.headers, self.tools.clock.now()) or WINDOW
-            return RateLimited(words, status=status, retry_after=wait)
-        if status == 404 and purpose is not Purpose.ISSUE:
-            told = "the board or list does not exist or the token's member is not on it: correct `board` or `list`"
-            return NotAllowed(f"{told} (Trello: {words})", status=status)
-        if status == 403 and purpose is Purpose.ISSUE and "limit" in words.lower():
-            return Rejected(words, status=status)  # this card is full; others are not
+        if answer.status == 403 and purpose is Purpose.ISSUE and "limit" in answer.message.lower():
+            return Rejected(answer.message, status=403)  # this card is full; others are not
         return super().explain(answer, data, purpose)
 
     async def create(self, draft: Draft) -> Issue:
@@ -213,24 +183,14 @@ class Trello(HttpTracker[Settings]):
         sent, warnings = await self._resolved(new_card(draft, self.settings))
         if "idList" not in sent:
             sent["idList"] = await self.lists.needed(self.settings.list, "list")
-        try:
-            data = await self.call("POST", "/cards", purpose=Purpose.CREATE, json=sent)
-        except Rejected:
-            self.forget()  # an id that we remember may be of something that was deleted
-            raise
+        data = await self.call("POST", "/cards", purpose=Purpose.CREATE, json=sent)
         self.created(data, "id")
         return replace(self._issue(data), warnings=tuple(warnings))
 
     async def find(self, marker: Marker) -> Issue | None:
         """Read the board's cards since the first attempt, archived ones too: the search lags."""
-        found = [
-            each async for each in self._cards(marker.since - MARGIN) if marker.found_in(each.get("desc") or "")
-        ]
-        if not found:
-            return None
-        first, *others = sorted(found, key=lambda each: str(each["id"]))
-        also = [f"another card carries {marker.text}: {each['shortUrl']}" for each in others]
-        return replace(self._issue(first), warnings=tuple(also))
+        found = [each async for each in self._cards(marker.earliest) if marker.found_in(each.get("desc") or "")]
+        return marker.first_of([self._issue(each) for each in sorted(found, key=lambda each: str(each["id"]))])
 
     async def complete(self, issue: Issue, draft: Draft) -> None:
         """Set the custom fields: a card is made without them."""
@@ -300,10 +260,7 @@ class Trello(HttpTracker[Settings]):
         Raises:
             TrackerError: The one that fits; also for an answer that is no list.
         """
-        data = await self.call("GET", path, purpose=purpose, params=query)
-        if not isinstance(data, list):
-            raise error_for(Answer(200, "there is no list in the answer"), purpose, self.tools.clock.now())
-        return data
+        return list_inside(await self.call("GET", path, purpose=purpose, params=query), purpose=purpose)
 
     async def board_id(self) -> str:
         """Return the id of the configured board.
@@ -317,11 +274,6 @@ class Trello(HttpTracker[Settings]):
         """Return the board's custom fields by name, in lower case."""
         fields = await self.listing(f"/boards/{await self.board_id()}/customFields")
         return {str(field["name"]).casefold(): field for field in fields}
-
-    def forget(self) -> None:
-        """Look every name up anew."""
-        for names in (self.boards, self.lists, self.labels, self.members):
-            names.forget()
 
     async def _resolved(self, sent: dict[str, Json]) -> tuple[dict[str, Json], list[str]]:
         """Return `sent` with ids for names, and a warning for each name that Trello does not know."""
@@ -386,16 +338,16 @@ class Trello(HttpTracker[Settings]):
         fields = "name,shortUrl"
         boards = await self.listing("/members/me/boards", filter="open", fields=fields)
         links = {str(each["shortUrl"]).rpartition("/")[2]: each["id"] for each in boards}
-        return {**links, **named(boards, "name")}
+        return {**links, **by_name(boards, "name")}
 
     async def _lists(self) -> Mapping[str, str]:
-        return named(await self.listing(f"/boards/{await self.board_id()}/lists", filter="open"), "name")
+        return by_name(await self.listing(f"/boards/{await self.board_id()}/lists", filter="open"), "name")
 
     async def _labels(self) -> Mapping[str, str]:
-        return named(await self.listing(f"/boards/{await self.board_id()}/labels", limit=1000), "name")
+        return by_name(await self.listing(f"/boards/{await self.board_id()}/labels", limit=1000), "name")
 
     async def _members(self) -> Mapping[str, str]:
-        return named(await self.listing(f"/boards/{await self.board_id()}/members"), "username", "fullName")
+        return by_name(await self.listing(f"/boards/{await self.board_id()}/members"), "username", "fullName")
 
     def _issue(self, data: Mapping[str, Json]) -> Issue:
         short = data.get("shortLink") or data["id"]

@@ -184,7 +184,7 @@ class TestTrello(TrackerConformance):
 
         assert found is not None
         assert found.id == first.id
-        assert found.warnings == (f"another card carries testio-bug-12345: {second.url}",)
+        assert found.warnings == (f"another issue carries testio-bug-12345: {second.url}",)
 
     async def test_custom_fields_are_set_after_the_card_was_made(self, fake: TrelloServer) -> None:
         """Each as its type wants it; `complete` does it."""
