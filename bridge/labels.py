@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+WITH_SEVERITY = ("test-io", "{% if bug.severity %}severity:{{ bug.severity }}{% endif %}")
+"""Labels of trackers that have no field for severity."""
+
 
 def merged(existing: Iterable[str], ours: Sequence[str], separator: str = ":") -> list[str]:
     """Return an issue's labels after an update: ours, and those that people added.

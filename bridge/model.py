@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -264,6 +264,19 @@ class Draft:
         """Whether `part` (one of `EVERYTHING`) is to be set."""
         return part in self.only
 
+    def chosen(self, *parts: tuple[str, str, Json]) -> dict[str, Json]:
+        """Return what is to be sent of a draft: a value for each name, where the part is to be set and not empty.
+
+        Args:
+            parts: Part (one of `EVERYTHING`), the tracker's name for it (empty where it has none), and value.
+        """
+        return {name: value for part, name, value in parts if name and value and self.sets(part)}
+
+    @property
+    def own_fields(self) -> Mapping[str, Json]:
+        """`fields`, where they are to be set; else none."""
+        return self.fields if self.sets("fields") else {}
+
     @property
     def assignees(self) -> tuple[str, ...]:
         """The people in `assignee`: names between commas, with or without `@`."""
@@ -316,6 +329,14 @@ class AttachmentFile:
     type: str
     size: int
     url: str
+
+    def is_one_of(self, attached: Iterable[tuple[Json, Json]]) -> bool:
+        """Whether an issue has this file already: an earlier try, whose answer was lost, attached it.
+
+        Args:
+            attached: Name and size of each file that the issue has; sizes as numbers or as texts.
+        """
+        return (self.name, str(self.size)) in {(name, str(size)) for name, size in attached}
 
 
 class Verdict(enum.StrEnum):

@@ -60,6 +60,25 @@ class Names:
         hint = did_you_mean(name, await self.all())
         raise Rejected(f'there is no {self.what} "{name}"' + (f"; {hint}" if hint else ""))
 
+    async def ids_of(
+        self, names: Iterable[str], setting: str, make: Callable[[str], Awaitable[str]] | None = None
+    ) -> tuple[list[str], list[str]]:
+        """Return the ids of names, and a warning for each that has none: it is left out.
+
+        Args:
+            names: The names.
+            setting: Where they were configured: `"assignee"`.
+            make: Makes one that there is not, and returns its id (`find_or_make`); may be refused.
+        """
+        found, warnings = list[str](), list[str]()
+        for name in names:
+            id_ = await (self._found_or_made(name, make) if make else self.find(name))
+            if id_ is None:
+                warnings.append(f'{setting}: there is no {self.what} "{name}": left out')
+            else:
+                found.append(id_)
+        return found, warnings
+
     async def find_or_make(self, name: str, make: Callable[[str], Awaitable[str]]) -> str:
         """Return the id of a name; where there is none, make it: once, however many deliveries want it now.
 
@@ -85,6 +104,12 @@ class Names:
                 return found
             self._known = {**(self._known or {}), name: made}
             return made
+
+    async def _found_or_made(self, name: str, make: Callable[[str], Awaitable[str]]) -> str | None:
+        try:
+            return await self.find_or_make(name, make)
+        except Rejected:
+            return None
 
     async def needed(self, name: str, setting: str) -> str:
         """Return the id of what a setting names, without which no delivery can succeed.

@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from bridge import model
 from bridge.model import (
     Attachment,
+    AttachmentFile,
     Body,
     Device,
     Draft,
@@ -131,6 +133,20 @@ def test_a_device_in_words(device, words):
     assert str(device) == words
 
 
+@pytest.mark.parametrize(
+    ("attached", "there"),
+    [
+        ([], False),
+        ([("a.png", 3)], True),
+        ([("b.png", 3), ("a.png", "3")], True),
+        ([("a.png", 4), ("b.png", 3)], False),
+    ],
+)
+def test_a_file_is_attached_already_where_name_and_size_are_the_same(attached, there):
+    file = AttachmentFile(path=Path("x"), name="a.png", type="image/png", size=3, url="https://x.example/a.png")
+    assert file.is_one_of(attached) is there
+
+
 class TestDraft:
     DRAFT = Draft(title="t", body=Body(Markup.GFM, "x"), marker=Marker.of(1, SINCE), bug=sample_bug())
 
@@ -141,6 +157,16 @@ class TestDraft:
     def test_a_changed_copy_leaves_the_first_alone(self):
         assert self.DRAFT.with_(title="other").title == "other"
         assert self.DRAFT.title == "t"
+
+    def test_what_is_chosen_of_it_is_to_be_set_and_not_empty_and_has_a_name(self):
+        parts = ("title", "name", "t"), ("body", "text", "x"), ("priority", "level", ""), ("severity", "", "high")
+        assert self.DRAFT.chosen(*parts) == {"name": "t", "text": "x"}
+        assert self.DRAFT.with_(only=frozenset({"body"})).chosen(*parts) == {"text": "x"}
+
+    def test_its_own_fields_are_those_to_be_set(self):
+        draft = self.DRAFT.with_(fields={"points": 3})
+        assert draft.own_fields == {"points": 3}
+        assert draft.with_(only=frozenset({"title"})).own_fields == {}
 
     @pytest.mark.parametrize(
         ("assignee", "people"), [("", ()), ("ada", ("ada",)), (" @ada, grace hopper,,@", ("ada", "grace hopper"))]

@@ -112,6 +112,24 @@ async def test_a_tracker_s_own_refusal_stays_what_it_is(labels: Labels) -> None:
         await Names("label", refused, labels.clock).needed("bug", "label")
 
 
+async def test_of_many_names_those_without_an_id_are_left_out_with_a_warning_each(labels: Labels) -> None:
+    told = 'labels: there is no label "new": left out'
+
+    assert await labels.names.ids_of(["new", "BUG", "crowd"], "labels") == (["1", "2"], [told])
+    assert await labels.names.ids_of(["bug", "new"], "labels", labels.make) == (["1", "3"], [])
+    assert await labels.names.ids_of([], "labels", labels.make) == ([], [])
+
+
+async def test_a_name_that_cannot_be_made_is_left_out_too(labels: Labels) -> None:
+    async def full(name: str) -> str:
+        raise Rejected("no more labels")
+
+    assert await labels.names.ids_of(["bug", "new"], "labels", full) == (
+        ["1"],
+        ['labels: there is no label "new": left out'],
+    )
+
+
 async def test_a_directory_forgets_all_its_names_also_those_in_mappings_and_in_other_directories(
     labels: Labels,
 ) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
@@ -42,7 +42,7 @@ from bridge import (
     hookimpl,
     list_inside,
 )
-from bridge.labels import merged, shortened
+from bridge.labels import WITH_SEVERITY, merged, shortened
 
 LABEL_LIMIT = 16_384  # characters
 NAME_LIMIT = 256  # characters of a file's name
@@ -50,8 +50,6 @@ COLOUR = "sky"  # of labels that are made
 NATIVE = frozenset({"due", "start", "dueComplete", "pos", "address", "locationName", "coordinates"})
 """Keys of `fields` that are a card's own; every other one names a custom field."""
 CARD = "shortLink,shortUrl,desc"
-FIELDS = {"idList": "list", "idLabels": "labels", "idMembers": "assignee"}
-"""What holds ids, and what people call it."""
 
 
 def _board(value: str) -> str:
@@ -80,16 +78,14 @@ class Settings(TrackerSettings):
 
 def card(draft: Draft) -> dict[str, Json]:
     """Return a card's own fields for the parts of a draft that are to be set; names are not yet ids."""
-    parts: list[tuple[str, str, Json]] = [
+    chosen = draft.chosen(
         ("title", "name", draft.title),
         ("body", "desc", draft.body.content),
         ("labels", "idLabels", shortened(draft.labels, LABEL_LIMIT)),
         ("assignee", "idMembers", list(draft.assignees)),
         ("parent", "idList", draft.parent),
-    ]
-    chosen = {name: value for part, name, value in parts if draft.sets(part) and value}
-    native = {name: value for name, value in draft.fields.items() if name in NATIVE and draft.sets("fields")}
-    return chosen | native
+    )
+    return chosen | {name: value for name, value in draft.own_fields.items() if name in NATIVE}
 
 
 def new_card(draft: Draft, settings: Settings) -> dict[str, Json]:
@@ -100,13 +96,11 @@ def new_card(draft: Draft, settings: Settings) -> dict[str, Json]:
 
 def custom_fields(draft: Draft, settings: Settings) -> dict[str, Json]:
     """Return the values of custom fields, by name, for the parts of a draft that are to be set."""
-    own = {name: value for name, value in draft.fields.items() if name not in NATIVE}
-    chosen = {
-        settings.priority_field: draft.priority if draft.sets("priority") else "",
-        settings.severity_field: draft.severity if draft.sets("severity") else "",
-    }
-    named = {name: value for name, value in chosen.items() if name and value}
-    return named | (own if draft.sets("fields") else {})
+    chosen = draft.chosen(
+        ("priority", settings.priority_field, draft.priority),
+        ("severity", settings.severity_field, draft.severity),
+    )
+    return chosen | {name: value for name, value in draft.own_fields.items() if name not in NATIVE}
 
 
 def item(field: Mapping[str, Json], value: Json) -> dict[str, Json]:
@@ -149,10 +143,7 @@ class Trello(HttpTracker[Settings]):
     limit_lasts = timedelta(seconds=10)  # the window in which Trello counts requests
     page = 1000
     """Cards in one answer."""
-    default_labels: ClassVar[tuple[str, ...]] = (
-        "test-io",
-        "{% if bug.severity %}severity:{{ bug.severity }}{% endif %}",
-    )
+    default_labels = WITH_SEVERITY
 
     def __init__(self, name: str, settings: Settings, tools: Tools | None = None) -> None:
         super().__init__(name, settings, tools)
@@ -221,12 +212,11 @@ class Trello(HttpTracker[Settings]):
 
     async def attach(self, issue: Issue, file: AttachmentFile) -> None:
         """Upload a file, unless an earlier try whose answer was lost did."""
-        path, name = f"/cards/{issue.id}/attachments", file.name[:NAME_LIMIT]
+        path, file = f"/cards/{issue.id}/attachments", replace(file, name=file.name[:NAME_LIMIT])
         there = await self.listing(path, Purpose.ISSUE, fields="name,bytes")
-        if (name, str(file.size)) in {(each.get("name"), str(each.get("bytes"))) for each in there}:
-            return
-        more = {"name": name, "mimeType": file.type, "setCover": "false"}
-        await self.upload(path, file, data=more)
+        if not file.is_one_of((each.get("name"), each.get("bytes")) for each in there):
+            more = {"name": file.name, "mimeType": file.type, "setCover": "false"}
+            await self.upload(path, file, data=more)
 
     async def state(self, issue: Issue) -> IssueState:
         """Return whether the card is archived, complete, or on a list of finished ones."""
@@ -277,15 +267,18 @@ class Trello(HttpTracker[Settings]):
 
     async def _resolved(self, sent: dict[str, Json]) -> tuple[dict[str, Json], list[str]]:
         """Return `sent` with ids for names, and a warning for each name that Trello does not know."""
-        ids, warnings = dict(sent), []
-        look_ups = {"idList": self.lists.find, "idLabels": self._label, "idMembers": self.members.find}
-        for field, look_up in look_ups.items():
-            wanted = sent.get(field, ())
-            found = {name: await look_up(name) for name in ([wanted] if isinstance(wanted, str) else wanted)}
-            known = [id_ for id_ in found.values() if id_]
-            ids[field] = known[0] if known and isinstance(wanted, str) else known
-            warnings += [f'{FIELDS[field]}: there is no "{name}"' for name, id_ in found.items() if not id_]
-        return {name: value for name, value in ids.items() if value or name not in look_ups}, warnings
+        ids, warnings = dict(sent), list[str]()
+        for field, setting, names, make in (
+            ("idList", "list", self.lists, None),
+            ("idLabels", "labels", self.labels, self._new_label),
+            ("idMembers", "assignee", self.members, None),
+        ):
+            wanted = ids.pop(field, [])
+            single = isinstance(wanted, str)
+            found, unknown = await names.ids_of([wanted] if single else wanted, setting, make)
+            ids |= {field: found[0] if single else found} if found else {}
+            warnings += unknown
+        return ids, warnings
 
     async def _set(self, issue: Issue, values: Mapping[str, Json]) -> None:
         """Set custom fields, all that can be set.
@@ -309,18 +302,9 @@ class Trello(HttpTracker[Settings]):
         if problems:
             raise Rejected("custom fields that cannot be set", fields=problems)
 
-    async def _label(self, name: str) -> str | None:
-        """Return the id of a label, a new one where there is none; None where the board takes no more."""
-        board = await self.board_id()
-
-        async def make(name: str) -> str:
-            data = await self.call("POST", "/labels", json={"name": name, "color": COLOUR, "idBoard": board})
-            return str(data["id"])
-
-        try:
-            return await self.labels.find_or_make(name, make)
-        except Rejected:
-            return None
+    async def _new_label(self, name: str) -> str:
+        sent = {"name": name, "color": COLOUR, "idBoard": await self.board_id()}
+        return str((await self.call("POST", "/labels", json=sent))["id"])
 
     async def _cards(self, since: datetime) -> AsyncIterator[dict[str, Json]]:
         path = f"/boards/{await self.board_id()}/cards/all"

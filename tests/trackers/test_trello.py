@@ -102,7 +102,10 @@ class TestTrello(TrackerConformance):
         async with self.using(fake.url, assignee="carol", parent="Nowhere") as subject:
             issue = await subject.create(sample_draft(subject))
 
-        assert issue.warnings == ('list: there is no "Nowhere"', 'assignee: there is no "carol"')
+        assert issue.warnings == (
+            'list: there is no open list "Nowhere": left out',
+            'assignee: there is no member of the board "carol": left out',
+        )
         assert fake.cards[issue.id]["idList"] == INBOX
 
     async def test_a_board_full_of_labels_does_not_cost_a_card(
@@ -115,7 +118,7 @@ class TestTrello(TrackerConformance):
 
         issue = await subject.create(draft)
 
-        assert issue.warnings[0] == 'labels: there is no "test-io"'
+        assert issue.warnings[0] == 'labels: there is no label "test-io": left out'
 
     @pytest.mark.parametrize(
         ("changes", "told"),
