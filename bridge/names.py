@@ -45,8 +45,8 @@ class Names:
         A name that is not in the list makes it ask once more: somebody may just have added it.
         """
         async with self._lock:
-            found = _match(name, await self._list(FRESH_SECONDS))
-            return found if found is not None else _match(name, await self._list(RETRY_SECONDS))
+            found = match(name, await self._list(FRESH_SECONDS))
+            return found if found is not None else match(name, await self._list(RETRY_SECONDS))
 
     async def id_of(self, name: str) -> str:
         """Return the id of a name.
@@ -91,14 +91,14 @@ class Names:
         """
         async with self._lock:
             for oldest in (FRESH_SECONDS, RETRY_SECONDS):
-                found = _match(name, await self._list(oldest))
+                found = match(name, await self._list(oldest))
                 if found is not None:
                     return found
             try:
                 made = await make(name)
             except (NotAllowed, Rejected):
                 self.forget()
-                found = _match(name, await self._list(FRESH_SECONDS))
+                found = match(name, await self._list(FRESH_SECONDS))
                 if found is None:
                     raise
                 return found
@@ -167,7 +167,8 @@ def by_name(items: Iterable[Mapping[str, Any]], *keys: str, id_key: str = "id") 
     return known
 
 
-def _match(name: str, known: Mapping[str, str]) -> str | None:
+def match(name: str, known: Mapping[str, str]) -> str | None:
+    """Return the id of a name among the `known`, in any letter case; an id is taken as it is, None is for none."""
     if name in known:
         return known[name]
     folded = {each.casefold(): id_ for each, id_ in known.items()}

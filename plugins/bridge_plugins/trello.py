@@ -43,6 +43,7 @@ from bridge import (
     list_inside,
 )
 from bridge.labels import WITH_SEVERITY, merged, shortened
+from bridge.names import match
 
 LABEL_LIMIT = 16_384  # characters
 NAME_LIMIT = 256  # characters of a file's name
@@ -114,8 +115,7 @@ def item(field: Mapping[str, Json], value: Json) -> dict[str, Json]:
     kind, text = field["type"], str(value)
     if kind == "list":
         options = {option["value"]["text"]: option["id"] for option in field.get("options") or ()}
-        chosen = next((id_ for name, id_ in options.items() if name.casefold() == text.casefold()), None)
-        if chosen is None:
+        if (chosen := match(text, options)) is None:
             raise ValueError(f'"{text}" is none of {", ".join(options)}')
         return {"idValue": chosen}
     if kind == "checkbox":
