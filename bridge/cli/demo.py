@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -228,7 +231,8 @@ def where(stage: Stage, folder: Path, acts: Sequence[Act], *, stay: bool) -> lis
         "log": str(folder / "bridge.log"),
     }
     if stay:
-        facts["look"] = f"cd {shlex.quote(str(folder))} && tracker-bridge exports   (or status, show ID, preview)"
+        look = f"cd {shlex.quote(str(folder))} && {command_in(folder)} exports"
+        facts["look"] = f"{look}   (or status, show ID, preview)"
         facts["export"] = f"{stage.sandbox_url}   (more bugs, each with a button)"
         facts["try"] = _CURL.format(url=stage.export_url)
     if stay and not stage.url.endswith(":8080"):
@@ -240,6 +244,14 @@ def where(stage: Stage, folder: Path, acts: Sequence[Act], *, stay: bool) -> lis
     ready = [Text("\nServing until Ctrl-C.", "bold")]
     played_before = acts[0].was_known if acts else False
     return rows + (again if played_before else []) + (ready if stay else [])
+
+
+def command_in(folder: Path) -> str:
+    """Return how this program is called from a folder: by its name, or by its path where no shell finds it."""
+    program = Path(sys.executable).with_name("tracker-bridge")
+    if shutil.which("tracker-bridge") or not program.exists():
+        return "tracker-bridge"
+    return shlex.quote(os.path.relpath(program, folder))
 
 
 def _fact(name: str, value: str) -> Text:

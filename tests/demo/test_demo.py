@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bridge.cli.demo import command_in
 from bridge.demo.play import SCENES
 
 pytestmark = pytest.mark.process
@@ -67,7 +68,7 @@ def test_it_serves_until_ctrl_c_and_the_line_to_try_works(tmp_path):
             break
     text = "".join(lines)
     command = text[text.index("curl ") : text.index("\n\n", text.index("curl "))]
-    tried = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    tried = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
     heard = demo.stdout.readline()
     page = re.search(r"^export +(http\S+)", text, re.MULTILINE)
     assert page is not None
@@ -92,3 +93,17 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path):
 
     assert played.returncode == 2
     assert "cannot be used" in played.stderr
+
+
+def test_how_to_look_is_told_so_that_a_shell_finds_the_program(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").mkdir()
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    by_path = command_in(Path("demo"))
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+
+    assert command_in(Path("demo")) == "tracker-bridge"
+    shown = subprocess.run(
+        ["/bin/sh", "-c", f"cd demo && {by_path} --version"], check=True, capture_output=True, text=True
+    )
+    assert shown.stdout.startswith("tracker-bridge ")
