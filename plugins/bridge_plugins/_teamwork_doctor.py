@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 from bridge import Finding, NotAllowed, Rejected, doctor
-from bridge_plugins._teamwork_names import V3, choices, several, value
+from bridge_plugins._teamwork_names import V3, choices, full_name, value
 from bridge_plugins.teamwork import NATIVE, PRIORITIES
 
 if TYPE_CHECKING:
@@ -18,11 +18,10 @@ LIST = "correct `list` or `project`, or add the key's user to the project"
 
 async def findings(tracker: Teamwork) -> AsyncIterator[Finding]:
     """Yield everything that is well or wrong. Looks only; stops where nothing further can be known."""
-    tracker.names.forget()
+    tracker.forget()
     try:
         person = (await tracker.call("GET", f"{V3}/me.json"))["person"]
-        name = f"{person.get('firstName') or ''} {person.get('lastName') or ''}".strip()
-        yield doctor.ok("credentials", f"signed in as {name or person.get('email')}")
+        yield doctor.ok("credentials", f"signed in as {full_name(person) or person.get('email')}")
     except (NotAllowed, Rejected) as refusal:
         yield doctor.error("credentials", str(refusal), KEY)
         return
@@ -54,8 +53,7 @@ async def _values(tracker: Teamwork) -> AsyncIterator[Finding]:
     settings = tracker.settings
     for finding in doctor.labels_compared(doctor.labels_of(tracker), await tracker.names.tags.all(), "the bridge"):
         yield finding
-    people = [("assignee", name) for _, text in doctor.fixed([("", settings.assignee)]) for name in several(text)]
-    if people:
+    if people := doctor.assignees_of(tracker):
         told = "is no member of the project: it will be left out"
         known = await tracker.names.people.all()
         for finding in doctor.compared(people, known, told, "add them to the project"):
@@ -80,7 +78,7 @@ async def _custom(tracker: Teamwork, subject: str, name: str, text: str) -> Find
     """Return whether a custom field exists and takes a value."""
     field = await tracker.names.custom(name)
     if field is None:
-        near = doctor.did_you_mean(name, [str(each["name"]) for each in tracker.names.fields.values()])
+        near = doctor.did_you_mean(name, await tracker.names.fields.all())
         return doctor.warning(
             subject, f'there is no custom field "{name}": it is left out', near or "add it, for tasks"
         )

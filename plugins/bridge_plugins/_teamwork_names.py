@@ -9,8 +9,9 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
-from bridge import Json, Names, NotAllowed, Purpose, Rejected, Unavailable
+from bridge import Directory, Json, Names, NotAllowed, Purpose, by_name, inside, unexpected
 from bridge.clock import Clock
+from bridge.names import match
 
 if TYPE_CHECKING:
     from bridge_plugins.teamwork import Settings
@@ -24,11 +25,8 @@ _NUMBERS = frozenset({"number-integer", "number-decimal", "financial", "percenta
 _YES, _NO = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
 
 
-class Directory:
+class TeamworkNames(Directory):
     """What the key's user sees around one task list, by name.
-
-    Attributes:
-        fields: The custom fields of tasks, by name in lower case, as far as `custom` has asked for them.
 
     Args:
         settings: The tracker's.
@@ -45,14 +43,13 @@ class Directory:
         self.lists = Names("task list", self._lists, clock)
         self.tags = Names("tag", self._tags, clock)
         self.people = Names("member of the project", self._people, clock)
+        self.fields = Names("custom field", self._fields, clock)
+        self._by_id: dict[str, dict[str, Json]] = {}  # custom fields
         self._project: str | None = None
-        self._fields = Names("custom field", self._custom, clock)
-        self.fields: dict[str, dict[str, Json]] = {}
 
     def forget(self) -> None:
-        """Look everything up anew."""
-        for names in (self.projects, self.lists, self.tags, self.people, self._fields):
-            names.forget()
+        """Look everything up anew, the task list's project too."""
+        super().forget()
         self._project = None
 
     async def list_id(self) -> str:
@@ -68,25 +65,13 @@ class Directory:
         """Return the id of the task list's project."""
         if self._project is None:
             data = await self._call("GET", f"{V3}/tasklists/{await self.list_id()}.json")
-            try:
-                self._project = str(data["tasklist"]["project"]["id"])
-            except (LookupError, TypeError):
-                raise Unavailable("there is no task list in the answer") from None
+            self._project = str(inside(data, "tasklist", "project", "id"))
         return self._project
 
-    async def tag(self, name: str) -> str | None:
-        """Return the id of a tag, a new one of the project where there is none; None where none can be made."""
-        project = await self.project_id()
-
-        async def make(name: str) -> str:
-            tag = {"name": name, "projectId": int(project)}
-            data = await self._call("POST", f"{V3}/tags.json", json={"tag": tag})
-            return str(data["tag"]["id"])
-
-        try:
-            return await self.tags.find_or_make(name, make)
-        except Rejected:
-            return None
+    async def new_tag(self, name: str) -> str:
+        """Make a tag of the project and return its id."""
+        tag = {"name": name, "projectId": int(await self.project_id())}
+        return str((await self._call("POST", f"{V3}/tags.json", json={"tag": tag}))["tag"]["id"])
 
     async def tags_of(self, ids: list[str]) -> dict[str, str]:
         """Return the names of tags by their ids; one that is not known has its id for a name."""
@@ -95,8 +80,8 @@ class Directory:
 
     async def custom(self, name: str) -> dict[str, Json] | None:
         """Return a custom field by its name; None where there is none."""
-        found = await self._fields.find(name)
-        return next((field for field in self.fields.values() if str(field["id"]) == found), None)
+        found = await self.fields.find(name)
+        return self._by_id[found] if found is not None else None
 
     async def listing(
         self, path: str, what: str, query: Mapping[str, Json] | None = None, purpose: Purpose = Purpose.LOOK
@@ -116,9 +101,9 @@ class Directory:
         while True:
             asked = {**(query or {}), "page": page, "pageSize": self.page}
             data = await self._call("GET", f"{V3}/{path}", purpose=purpose, params=asked)
-            if not isinstance(data, dict) or not isinstance(data.get(what) or [], list):
-                raise Unavailable("there is no list in the answer")
-            entries = data.get(what) or []
+            entries = (data.get(what) or []) if isinstance(data, dict) else None
+            if not isinstance(entries, list):
+                raise unexpected("there is no list in the answer", purpose)
             for each in entries:
                 yield each
             more = ((data.get("meta") or {}).get("page") or {}).get("hasMore")
@@ -149,31 +134,27 @@ class Directory:
 
     async def _tags(self) -> Mapping[str, str]:
         """Return the tags of the project, and those of all projects."""
-        project, known = await self.project_id(), {}
-        async for each in self.listing("tags.json", "tags"):
-            own = str((each.get("project") or {}).get("id") or "")
-            if own in {"", project}:
-                known[str(each["name"])] = str(each["id"])
-        return known
+        project = await self.project_id()
+        return {
+            str(each["name"]): str(each["id"])
+            async for each in self.listing("tags.json", "tags")
+            if str((each.get("project") or {}).get("id") or "") in {"", project}
+        }
 
     async def _people(self) -> Mapping[str, str]:
         """Return the members of the project by name and by e-mail address."""
-        known: dict[str, str] = {}
-        async for each in self.listing(f"projects/{await self.project_id()}/people.json", "people"):
-            whole = f"{each.get('firstName') or ''} {each.get('lastName') or ''}".strip()
-            for name in (whole, each.get("email")):
-                if name:
-                    known.setdefault(str(name), str(each["id"]))
-        return known
+        path = f"projects/{await self.project_id()}/people.json"
+        people = [{**each, "name": full_name(each)} async for each in self.listing(path, "people")]
+        return by_name(people, "name", "email")
 
-    async def _custom(self) -> Mapping[str, str]:
+    async def _fields(self) -> Mapping[str, str]:
         query = {"entities": "task", "projectIds": await self.project_id()}
-        self.fields = {
-            str(each["name"]).casefold(): each
+        self._by_id = {
+            str(each["id"]): each
             async for each in self.listing("customfields.json", "customfields", query)
             if not each.get("deleted")
         }
-        return {str(field["name"]): str(field["id"]) for field in self.fields.values()}
+        return {str(field["name"]): id_ for id_, field in self._by_id.items()}
 
 
 def number(text: str) -> str:
@@ -182,9 +163,9 @@ def number(text: str) -> str:
     return found[1] if found else ""
 
 
-def several(text: str) -> list[str]:
-    """Return the names in a comma separated list, with or without `@`."""
-    return [name for part in text.split(",") if (name := part.strip().lstrip("@"))]
+def full_name(person: Mapping[str, Json]) -> str:
+    """Return first and last name."""
+    return f"{person.get('firstName') or ''} {person.get('lastName') or ''}".strip()
 
 
 def choices(field: Mapping[str, Json]) -> list[str]:
@@ -212,10 +193,12 @@ def value(field: Mapping[str, Json], wanted: Json) -> Json:
             raise ValueError(f'"{text}" is neither true nor false')
         return text.casefold() in _YES
     if kind in {"dropdown", "status", "multiselect"}:
-        names = several(text) if kind == "multiselect" and not isinstance(wanted, list) else wanted
-        known = {each.casefold(): each for each in choices(field)}
-        chosen = [known.get(str(each).casefold()) for each in (names if isinstance(names, list) else [names])]
-        if known and None in chosen:
-            raise ValueError(f'"{text}" is none of {", ".join(known.values())}')
-        return (chosen if kind == "multiselect" else chosen[0]) if known else wanted
+        if not (known := {each: each for each in choices(field)}):
+            return wanted
+        several = kind == "multiselect"
+        parts = [each for each in text.split(",") if each.strip()] if several else [text]
+        chosen = [match(str(each).strip(), known) for each in (wanted if isinstance(wanted, list) else parts)]
+        if None in chosen:
+            raise ValueError(f'"{text}" is none of {", ".join(known)}')
+        return chosen if several else chosen[0]
     return wanted if isinstance(wanted, list) else text

@@ -11,9 +11,8 @@ not exist are the same 401; files go to a storage of Amazon's first; version 1 s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import parse_qs, urlsplit
 
@@ -33,7 +32,6 @@ from bridge import (
     Markup,
     NotAllowed,
     Purpose,
-    RateLimited,
     Rejected,
     Report,
     Secret,
@@ -41,34 +39,30 @@ from bridge import (
     Tracker,
     TrackerError,
     TrackerSettings,
-    Unavailable,
-    error_for,
     hookimpl,
+    inside,
+    web_address,
 )
-from bridge.http import retry_after, words_in
-from bridge.labels import merged, shortened
-from bridge_plugins._teamwork_names import TAG_LIMIT, V3, Directory, number, several, value
+from bridge.http import words_in
+from bridge.labels import WITH_SEVERITY, merged, shortened
+from bridge_plugins._teamwork_names import TAG_LIMIT, V3, TeamworkNames, number, value
 
 NATIVE = frozenset({"progress", "startAt", "dueAt", "estimatedMinutes", "private", "tagIds", "assignees"})
 """Keys of `fields` that are a task's own; every other one names a custom field."""
 PRIORITIES = ("none", "low", "medium", "high")
-MARGIN = timedelta(minutes=5)  # our clock and Teamwork's may differ by so much
-MINUTE = timedelta(seconds=60)  # in which Teamwork counts requests
-NAMES = {"tagIds": "labels", "assignees": "assignee", "parentTaskId": "parent"}
-"""What people call what holds ids."""
 
 
-def _site(text: str) -> str:
-    parts = urlsplit(text.strip())
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError('is no address: write it like "https://acme.teamwork.com"')
+def _site(address: str) -> str:
+    parts = urlsplit(address)
     return f"{parts.scheme}://{parts.netloc}"
 
 
 class Settings(TrackerSettings):
     """`[trackers.NAME]` with `type = "teamwork"`."""
 
-    url: Annotated[str, AfterValidator(_site)] = Field(description="the site")
+    url: Annotated[str, web_address("https://acme.teamwork.com"), AfterValidator(_site)] = Field(
+        description="the site"
+    )
     list: Annotated[str, BeforeValidator(str)] = Field(description="the task list: its name, address or id")
     project: Annotated[str, BeforeValidator(str)] = Field(
         "", description="name or id of the list's project; needed where several lists have the name"
@@ -81,24 +75,21 @@ class Settings(TrackerSettings):
 
 def task(draft: Draft) -> dict[str, Json]:
     """Return a task's own fields for the parts of a draft that are to be set; names are not yet ids."""
-    parts: list[tuple[str, str, Json]] = [
+    chosen = draft.chosen(
         ("title", "name", draft.title),
         ("body", "description", draft.body.content),
         ("priority", "priority", draft.priority.lower()),
         ("labels", "tagIds", shortened(draft.labels, TAG_LIMIT)),
-        ("assignee", "assignees", several(draft.assignee)),
+        ("assignee", "assignees", list(draft.assignees)),
         ("parent", "parentTaskId", draft.parent),
-    ]
-    chosen = {name: value for part, name, value in parts if draft.sets(part) and value}
-    own = {name: value for name, value in draft.fields.items() if name in NATIVE and draft.sets("fields")}
-    return chosen | own
+    )
+    return chosen | {name: value for name, value in draft.own_fields.items() if name in NATIVE}
 
 
 def custom_fields(draft: Draft, settings: Settings) -> dict[str, Json]:
     """Return the values of custom fields, by name, for the parts of a draft that are to be set."""
-    own = {name: value for name, value in draft.fields.items() if name not in NATIVE and draft.sets("fields")}
-    severity = draft.severity if draft.sets("severity") else ""
-    return ({settings.severity_field: severity} if settings.severity_field and severity else {}) | own
+    severity = draft.chosen(("severity", settings.severity_field, draft.severity))
+    return severity | {name: value for name, value in draft.own_fields.items() if name not in NATIVE}
 
 
 def problems(data: Json) -> str:
@@ -129,15 +120,15 @@ class Teamwork(HttpTracker[Settings]):
     title_limit = 250
     body_limit = 60_000  # Teamwork publishes none
     settle = timedelta(seconds=30)
-    default_labels: ClassVar[tuple[str, ...]] = (
-        "test-io",
-        "{% if bug.severity %}severity:{{ bug.severity }}{% endif %}",
-    )
+    absent = "the task list does not exist or the key's user may not see it: correct `list` or `project`"
+    limit_ends = "x-rate-limit-reset"
+    limit_lasts = timedelta(minutes=1)  # in which Teamwork counts requests
+    default_labels = WITH_SEVERITY
     default_priorities: ClassVar[Mapping[str, str]] = {"critical": "high", "high": "high", "low": "low"}
 
     def __init__(self, name: str, settings: Settings, tools: Tools | None = None) -> None:
         super().__init__(name, settings, tools)
-        self.names = Directory(settings, self.call, self.tools.clock)
+        self.names = TeamworkNames(settings, self.call, self.tools.clock)
 
     @property
     def base_url(self) -> str:
@@ -160,31 +151,20 @@ class Teamwork(HttpTracker[Settings]):
 
     def explain(self, answer: Answer, data: Json, purpose: Purpose) -> TrackerError | None:
         """Return the error that an answer means, in the dialects of both versions."""
-        status, now = answer.status, self.tools.clock.now()
-        told = replace(answer, message=answer.message or problems(data))
+        status, words = answer.status, answer.message or problems(data)
         if 200 <= status < 300:
             wrong = isinstance(data, Mapping) and data.get("STATUS", "OK") != "OK"
-            return Rejected(told.message, status=status) if wrong else super().explain(answer, data, purpose)
-        if status == 429:
-            wait = retry_after(answer.headers, now) or _until(answer.headers.get("x-rate-limit-reset", ""), now)
-            return RateLimited(told.message, status=status, retry_after=wait or MINUTE)
+            return Rejected(words, status=status) if wrong else super().explain(answer, data, purpose)
         if status == 401:
             hint = f"the key is wrong, or there is no site {self.settings.url}"
-            return NotAllowed(f"{told.message}: {hint}", status=status)
-        if status == 404 and purpose is not Purpose.ISSUE:
-            hint = "the task list does not exist or the key's user may not see it: correct `list` or `project`"
-            return NotAllowed(f"{hint} (Teamwork: {told.message})", status=status)
-        return error_for(told, purpose, now)
+            return NotAllowed(f"{words}: {hint}", status=status)
+        return self.refusal(replace(answer, message=words), purpose)
 
     async def create(self, draft: Draft) -> Issue:
         """Make the task."""
         sent, warnings = await self._resolved(task(draft))
         path = f"{V3}/tasklists/{await self.names.list_id()}/tasks.json"
-        try:
-            data = await self.call("POST", path, purpose=Purpose.CREATE, json=self._envelope(sent))
-        except Rejected:
-            self.names.forget()  # an id that we remember may be of something that was deleted
-            raise
+        data = await self.call("POST", path, purpose=Purpose.CREATE, json=self._envelope(sent))
         made = self.created(data, "task")
         id_ = self.created({"id": made.get("id") or None} if isinstance(made, dict) else None, "id")
         return self._issue(id_, *warnings, *self._dropped(sent, made))
@@ -197,7 +177,7 @@ class Teamwork(HttpTracker[Settings]):
             "showCompletedLists": "true",
             "fields[tasks]": "id,name,description,createdAt",
         }
-        since = (marker.since - MARGIN).strftime("%Y-%m-%dT%H:%M:%SZ")
+        since = marker.earliest.strftime("%Y-%m-%dT%H:%M:%SZ")
         newest = {"orderBy": "createdat", "orderMode": "desc", "createdAfter": since}
         for query in ({"searchTerm": marker.text}, newest):
             found: list[int] = []
@@ -207,9 +187,7 @@ class Teamwork(HttpTracker[Settings]):
                 if query is newest and str(each.get("createdAt") or since) < since:
                     break  # should Teamwork ignore the filter, then at least it sorts
             if found:
-                first, *others = sorted(found)
-                also = [f"another task carries {marker.text}: {self._issue(other).url}" for other in others]
-                return self._issue(first, *also)
+                return marker.first_of([self._issue(id_) for id_ in sorted(found)])
         return None
 
     async def complete(self, issue: Issue, draft: Draft) -> None:
@@ -240,15 +218,14 @@ class Teamwork(HttpTracker[Settings]):
         """Upload a file to the storage and put it on the task, unless an earlier try whose answer was lost did."""
         if file.size == 0:
             raise Rejected("Teamwork takes no empty files")
-        name = " ".join(file.name.split())
-        if await self._has(issue, name, file.size):
+        file = replace(file, name=" ".join(file.name.split()))
+        there = (await self._task(issue, include="files"))["included"].get("files") or {}
+        called = ("originalName", "displayName", "name")
+        if file.is_one_of((each.get(key), each.get("size")) for each in there.values() for key in called):
             return
-        asked = {"fileName": name, "fileSize": file.size}
+        asked = {"fileName": file.name, "fileSize": file.size}
         place = await self.call("GET", "/projects/api/v1/pendingfiles/presignedurl.json", params=asked)
-        try:
-            address, reference = str(place["url"]), str(place["ref"])
-        except (LookupError, TypeError):
-            raise Unavailable("there is no place for the file in the answer") from None
+        address, reference = str(inside(place, "url")), str(inside(place, "ref"))
         signed = parse_qs(urlsplit(address).query).get("X-Amz-SignedHeaders", [""])[0].split(";")
         acl = {"X-Amz-Acl": "public-read"} if "x-amz-acl" in signed else {}  # exactly what was signed is taken
         await self.store_file(address, file, headers=acl)
@@ -289,41 +266,30 @@ class Teamwork(HttpTracker[Settings]):
             Gone: It was deleted.
         """
         data = await self.call("GET", self._path(issue), purpose=Purpose.ISSUE, params=query)
-        if not isinstance(data, dict) or not isinstance(data.get("task"), dict):
-            raise Unavailable("there is no task in the answer")
-        if data["task"].get("status") == "deleted":
+        task = inside(data, "task", purpose=Purpose.ISSUE)
+        if task.get("status") == "deleted":
             raise Gone("the task was deleted")
-        return {**data["task"], "included": data.get("included") or {}}
-
-    async def _has(self, issue: Issue, name: str, size: int) -> bool:
-        """Whether the task has a file of this name and size."""
-        there = (await self._task(issue, include="files"))["included"].get("files") or {}
-        return any(
-            name in {each.get("originalName"), each.get("displayName"), each.get("name")}
-            and each.get("size") == size
-            for each in there.values()
-        )
+        return {**task, "included": data.get("included") or {}}
 
     async def _resolved(self, wanted: Mapping[str, Json]) -> tuple[dict[str, Json], list[str]]:
         """Return a task's fields with ids for names, and a warning for each that Teamwork does not know."""
-        sent, warnings = dict(wanted), []
-        look_ups = {"tagIds": self.names.tag, "assignees": self.names.people.find}
-        for field, look_up in look_ups.items():
+        sent, warnings = dict(wanted), list[str]()
+        for field, setting, names, make in (
+            ("tagIds", "labels", self.names.tags, self.names.new_tag),
+            ("assignees", "assignee", self.names.people, None),
+        ):
             listed = sent.get(field)
             if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
                 continue
-            found = {name: await look_up(name) for name in listed}
-            ids = [int(id_) for id_ in found.values() if id_]
-            sent[field] = ids if field == "tagIds" else {"userIds": ids, "teamIds": [], "companyIds": []}
-            warnings += [f'{NAMES[field]}: there is no "{name}"' for name, id_ in found.items() if not id_]
-            if not ids:
-                del sent[field]
-        if "parentTaskId" in sent:
-            parent = number(str(sent.pop("parentTaskId")))
-            sent |= {"parentTaskId": int(parent)} if parent else {}
-            warnings += (
-                [] if parent else [f'parent: "{wanted["parentTaskId"]}" is neither a task\'s address nor id']
-            )
+            found, unknown = await names.ids_of(sent.pop(field), setting, make)
+            warnings += unknown
+            if ids := [int(id_) for id_ in found]:
+                sent[field] = ids if field == "tagIds" else {"userIds": ids, "teamIds": [], "companyIds": []}
+        if parent := sent.pop("parentTaskId", ""):
+            if id_ := number(parent):
+                sent["parentTaskId"] = int(id_)
+            else:
+                warnings.append(f'parent: "{parent}" is neither a task\'s address nor id')
         if sent.get("priority", "none") not in PRIORITIES:
             warnings.append(f'priority: "{sent.pop("priority")}" is none of {", ".join(PRIORITIES)}')
         return sent, warnings
@@ -340,22 +306,19 @@ class Teamwork(HttpTracker[Settings]):
         Raises:
             Rejected: Some cannot; says which, and why.
         """
-        path, wrong = f"{V3}/tasks/{issue.id}/customfields", {}
-        had: dict[str, str] | None = None
+        path, taken, wrong = f"{V3}/tasks/{issue.id}/customfields", list[tuple[Json, Json]](), dict[str, str]()
         for name, wanted in values.items():
-            field = await self.names.custom(name)
             try:
-                taken = value(field, wanted) if field else None
+                if (field := await self.names.custom(name)) is None:
+                    raise ValueError("there is no such custom field for tasks of the project")
+                taken.append((field["id"], value(field, wanted)))
             except ValueError as problem:
                 wrong[name] = str(problem)
-                continue
-            if field is None:
-                wrong[name] = "there is no such custom field for tasks of the project"
-                continue
-            had = await self._entries(issue) if had is None else had
-            entry = had.get(str(field["id"]))
+        had = await self._entries(issue) if taken else {}
+        for id_, own in taken:
+            entry = had.get(str(id_))
             method, where = ("PATCH", f"{path}/{entry}.json") if entry else ("POST", f"{path}.json")
-            sent = {"customfieldTask": {"customfieldId": field["id"], "value": taken}}
+            sent = {"customfieldTask": {"customfieldId": id_, "value": own}}
             await self.call(method, where, purpose=Purpose.ISSUE, json=sent)
         if wrong:
             raise Rejected("custom fields that cannot be set", fields=wrong)
@@ -371,18 +334,6 @@ class Teamwork(HttpTracker[Settings]):
     def _issue(self, id_: int | str, *warnings: str) -> Issue:
         url = f"{self.settings.url}/app/tasks/{id_}"
         return Issue(id=str(id_), key=f"#{id_}", url=url, warnings=warnings)
-
-
-def _until(reset: str, now: datetime) -> timedelta | None:
-    """Return how long it is until a limit is lifted, given in seconds from now or since 1970; None for neither."""
-    with suppress(ValueError):
-        seconds = float(reset)
-        return (
-            max(timedelta(0), datetime.fromtimestamp(seconds, UTC) - now)
-            if seconds > 1e9
-            else timedelta(seconds=seconds)
-        )
-    return None
 
 
 @hookimpl

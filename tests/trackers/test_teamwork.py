@@ -134,8 +134,8 @@ class TestTeamwork(TrackerConformance):
             issue = await subject.create(sample_draft(subject))
 
         assert issue.warnings == (
-            'labels: there is no "new"',
-            'assignee: there is no "carol"',
+            'labels: there is no tag "new": left out',
+            'assignee: there is no member of the project "carol": left out',
             'parent: "Epic" is neither a task\'s address nor id',
             'priority: "hihg" is none of none, low, medium, high',
         )
@@ -251,7 +251,7 @@ class TestTeamwork(TrackerConformance):
 
         assert found is not None
         assert found.id == first.id
-        assert found.warnings == (f"another task carries testio-bug-12345: {second.url}",)
+        assert found.warnings == (f"another issue carries testio-bug-12345: {second.url}",)
 
     async def test_custom_fields_are_set_after_the_task_was_made(self, fake: TeamworkServer) -> None:
         """Each as its type wants it; what has a value already gets another one."""
