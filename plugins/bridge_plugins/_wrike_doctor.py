@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING
 
 from bridge import Finding, Json, NotAllowed, Rejected, doctor
-from bridge_plugins.wrike import IMPORTANCE, NATIVE, importance_of
+from bridge_plugins.wrike import IMPORTANCE, NATIVE, importance_of, listed
 
 if TYPE_CHECKING:
     from bridge_plugins.wrike import Wrike
@@ -16,7 +16,7 @@ FIX = "make a permanent token: your picture > Apps & Integrations > API; `url` i
 
 async def findings(tracker: Wrike) -> AsyncIterator[Finding]:
     """Yield everything that is well or wrong. Looks only; stops where nothing further can be known."""
-    tracker.names.forget()
+    tracker.forget()
     try:
         me = (await tracker.look("/contacts", me="true"))[0]
     except (NotAllowed, Rejected) as refusal:
@@ -50,13 +50,12 @@ async def _values(tracker: Wrike) -> list[Finding]:
     if settings.status:
         known = _with_ids(await names.statuses.all())
         found += doctor.compared([("status", settings.status)], known, left_out, "add it to the workflow")
-    people = doctor.fixed([("assignee", each.strip()) for each in settings.assignee.split(",")])
-    if people:
+    if people := doctor.assignees_of(tracker):
         found += doctor.compared(people, _with_ids(await names.people.all()), left_out, "invite them")
     if types := doctor.issue_types_of(tracker):
         found += doctor.compared(types, _with_ids(await names.types.all()), left_out, "add the item type in Wrike")
     folders = settings.fields.get("parents") or ()
-    if folders := doctor.fixed([("fields.parents", str(each)) for each in _listed(folders)]):
+    if folders := doctor.fixed([("fields.parents", str(each)) for each in listed(folders)]):
         found += doctor.compared(folders, _with_ids(await names.folders.all()), left_out, "correct the folder")
     for level, word in {**tracker.default_priorities, **settings.priorities}.items():
         if word and "{" not in word and not importance_of(word):
@@ -99,10 +98,6 @@ def _taken(subject: str, field: Mapping[str, Json], value: Json) -> Finding:
         return doctor.ok(subject, f'"{value}" can be set')
     fix = doctor.one_of(value, options)
     return doctor.warning(subject, f'"{value}" is no option of {field["title"]}', fix)
-
-
-def _listed(value: Json) -> list[Json]:
-    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _with_ids(known: Mapping[str, str]) -> list[str]:

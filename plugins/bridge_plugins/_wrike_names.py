@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bridge import Json, Names, NotAllowed, Rejected
+from bridge import Directory, Json, Names, NotAllowed, Rejected
 from bridge.clock import Clock
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def number_in(text: str) -> str:
     return found[1] if found else ""
 
 
-class Directory:
+class WrikeNames(Directory):
     """What the token's user sees, by name.
 
     Attributes:
@@ -60,10 +60,9 @@ class Directory:
         }
 
     def forget(self) -> None:
-        """Look everything up anew next time: something may have been renamed or deleted."""
+        """Look everything up anew next time, the folder too."""
+        super().forget()
         self._folder = ""
-        for names in (self.folders, self.people, self.statuses, self.types, self.fields):
-            names.forget()
 
     async def folder_id(self) -> str:
         """Return the folder's id.

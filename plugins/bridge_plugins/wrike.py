@@ -16,7 +16,6 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -34,7 +33,6 @@ from bridge import (
     Markup,
     NotAllowed,
     Purpose,
-    RateLimited,
     Rejected,
     Report,
     Secret,
@@ -42,13 +40,13 @@ from bridge import (
     Tracker,
     TrackerError,
     TrackerSettings,
-    error_for,
-    fingerprint,
     hookimpl,
+    list_inside,
+    unexpected,
 )
-from bridge.http import retry_after, words_in
+from bridge.http import words_in
 from bridge.units import CallRate, Rate
-from bridge_plugins._wrike_names import Directory, number_in
+from bridge_plugins._wrike_names import WrikeNames, number_in
 
 IMPORTANCE = ("High", "Normal", "Low")
 NATIVE = frozenset({"dates", "followers", "parents", "follow", "effortAllocation", "billingType"})
@@ -56,8 +54,6 @@ NATIVE = frozenset({"dates", "followers", "parents", "follow", "effortAllocation
 ADDED = {key: f"add{key[0].upper()}{key[1:]}" for key in ("responsibles", "followers", "parents", "superTasks")}
 """What a list is called in a change: what people added stays."""
 METADATA = "testio-bug"
-MARGIN = timedelta(minutes=5)  # our clock and Wrike's may differ by so much
-MINUTE = timedelta(minutes=1)  # in which Wrike counts requests
 PAGE = 100  # tasks in one answer
 
 
@@ -76,21 +72,18 @@ class Settings(TrackerSettings):
 
 def task(draft: Draft, settings: Settings) -> dict[str, Json]:
     """Return what is sent for the parts of a draft that are to be set, with names where Wrike wants ids."""
-    own = draft.fields if draft.sets("fields") else {}
-    custom = {name: value for name, value in own.items() if name not in NATIVE}
-    if settings.severity_field and draft.severity and draft.sets("severity"):
-        custom = {settings.severity_field: draft.severity, **custom}
-    parts: list[tuple[str, str, Json]] = [
+    sent = draft.chosen(
         ("title", "title", draft.title),
         ("body", "description", draft.body.text),
         ("priority", "importance", importance_of(draft.priority)),
-        ("assignee", "responsibles", [name for each in draft.assignee.split(",") if (name := each.strip())]),
+        ("assignee", "responsibles", list(draft.assignees)),
         ("parent", "superTasks", [draft.parent] if draft.parent else []),
         ("issue_type", "customItemTypeId", draft.issue_type),
-    ]
-    chosen = {name: value for part, name, value in parts if draft.sets(part) and value}
-    native = {name: value for name, value in own.items() if name in NATIVE}
-    return chosen | native | ({"customFields": custom} if custom else {})
+    )
+    custom = draft.chosen(("severity", settings.severity_field, draft.severity))
+    for name, value in draft.own_fields.items():
+        (sent if name in NATIVE else custom)[name] = value
+    return {**sent, "customFields": custom} if custom else sent
 
 
 def importance_of(word: str) -> str:
@@ -109,6 +102,8 @@ class Wrike(HttpTracker[Settings]):
     title_limit = 250  # Wrike publishes neither
     body_limit = 60_000
     settle = timedelta(seconds=15)
+    absent = "the folder does not exist or the token's user does not see it: correct `folder`, or share it"
+    limit_lasts = timedelta(minutes=1)  # in which Wrike counts requests
     default_labels: ClassVar[tuple[str, ...]] = ()
     default_priorities: ClassVar[Mapping[str, str]] = {
         "critical": "High",
@@ -119,17 +114,12 @@ class Wrike(HttpTracker[Settings]):
 
     def __init__(self, name: str, settings: Settings, tools: Tools | None = None) -> None:
         super().__init__(name, settings, tools)
-        self.names = Directory(settings, self.look, self.tools.clock)
+        self.names = WrikeNames(settings, self.look, self.tools.clock)
 
     @property
     def base_url(self) -> str:
         """The API's address."""
         return f"{self.settings.url.rstrip('/')}/api/v4"
-
-    @property
-    def account(self) -> str:
-        """The host, and the token's fingerprint: rate limits are per token."""
-        return f"{urlsplit(self.settings.url).hostname}/{fingerprint(self.settings.token.get_secret_value())}"
 
     def headers(self) -> Mapping[str, str]:
         """Return the token."""
@@ -142,20 +132,15 @@ class Wrike(HttpTracker[Settings]):
         """
         if answer.status < 300:
             return super().explain(answer, data, purpose)
-        code, now = str(data.get("error") or "") if isinstance(data, dict) else "", self.tools.clock.now()
-        words = (
-            f"{data.get('errorDescription') or 'refused'} ({code})" if code else answer.message or words_in(data)
-        )
+        words = answer.message or words_in(data)
+        if code := str(data.get("error") or "") if isinstance(data, dict) else "":
+            words = f"{data.get('errorDescription') or 'refused'} ({code})"
         if answer.status == 401:
             told = f"{words}: the token is wrong, or belongs to another host than {self.settings.url}"
             return NotAllowed(told, status=401)
         if answer.status == 403 and code == "not_allowed" and purpose is Purpose.ISSUE:
             return Rejected(words, status=403)  # a full storage, a plan's limits: of this request only
-        if answer.status == 404 and purpose is not Purpose.ISSUE:
-            return NotAllowed(f"{words}: correct `folder`, or share it with the token's user", status=404)
-        if answer.status == 429:
-            return RateLimited(words, status=429, retry_after=retry_after(answer.headers, now) or MINUTE)
-        return error_for(replace(answer, message=words), purpose, now)
+        return self.refusal(replace(answer, message=words), purpose)
 
     async def create(self, draft: Draft) -> Issue:
         """Make the task, with the marker in its metadata."""
@@ -163,8 +148,8 @@ class Wrike(HttpTracker[Settings]):
         path = f"/folders/{await self.names.folder_id()}/tasks"
         try:
             data = await self.call("POST", path, purpose=Purpose.CREATE, data=form(sent))
-        except (NotAllowed, Rejected):
-            self.names.forget()  # an id that we remember may be of something that was deleted
+        except NotAllowed:  # a 404, too: the folder whose id we remember may have been deleted
+            self.forget()
             raise
         self.created(data, "data", 0, "id")
         return self._issue(data["data"][0], *warnings)
@@ -172,11 +157,8 @@ class Wrike(HttpTracker[Settings]):
     async def find(self, marker: Marker) -> Issue | None:
         """Look for the marker in the metadata of all tasks; then in the folder's newest descriptions."""
         found = await self._by_metadata(marker) or await self._by_text(marker)
-        if not found:
-            return None
-        first, *others = sorted(found, key=lambda each: str(each.get("createdDate")))
-        told = [f"another task carries {marker.text}: {each['permalink']}" for each in others]
-        return self._issue(first, *told)
+        oldest_first = sorted(found, key=lambda each: str(each.get("createdDate")))
+        return marker.first_of([self._issue(each) for each in oldest_first])
 
     async def update(self, issue: Issue, draft: Draft) -> Issue:
         """Set parts of the draft. People and folders that somebody added stay."""
@@ -197,12 +179,11 @@ class Wrike(HttpTracker[Settings]):
 
     async def attach(self, issue: Issue, file: AttachmentFile) -> None:
         """Upload a file, unless an earlier try whose answer was lost did."""
-        path, name = f"/tasks/{issue.id}/attachments", header_safe(file.name)
+        path, file = f"/tasks/{issue.id}/attachments", replace(file, name=header_safe(file.name))
         there = await self.look(path, Purpose.ISSUE)
-        if any((each.get("name"), each.get("size")) == (name, file.size) for each in there):
-            return
-        headers = {"X-File-Name": name, "X-Requested-With": "XMLHttpRequest"}
-        await self.send_file(path, file, headers=headers)
+        if not file.is_one_of((each.get("name"), each.get("size")) for each in there):
+            headers = {"X-File-Name": file.name, "X-Requested-With": "XMLHttpRequest"}
+            await self.send_file(path, file, headers=headers)
 
     async def state(self, issue: Issue) -> IssueState:
         """Return whether the task's status is of the group Completed or Cancelled."""
@@ -229,12 +210,8 @@ class Wrike(HttpTracker[Settings]):
         Raises:
             TrackerError: The one that fits; `Unavailable` for an answer without a list.
         """
-        return self._data(await self.call("GET", path, purpose=purpose, params=query), purpose)
-
-    def _data(self, answer: Json, purpose: Purpose) -> list[dict[str, Json]]:
-        if isinstance(answer, dict) and isinstance(answer.get("data"), list):
-            return list(answer["data"])
-        raise error_for(Answer(200, "there is no data in the answer"), purpose, self.tools.clock.now())
+        answer = await self.call("GET", path, purpose=purpose, params=query)
+        return list_inside(answer, "data", purpose=purpose)
 
     def _new(self, draft: Draft) -> dict[str, Json]:
         status = {"customStatus": self.settings.status} if self.settings.status else {}
@@ -252,11 +229,9 @@ class Wrike(HttpTracker[Settings]):
 
     async def _by_text(self, marker: Marker) -> list[dict[str, Json]]:
         """For tasks whose metadata another API app wrote: they are invisible to this one."""
-        since = (marker.since - MARGIN).strftime("%Y-%m-%dT%H:%M:%SZ")
+        since = json.dumps({"start": marker.earliest.strftime("%Y-%m-%dT%H:%M:%SZ")})
         path = f"/folders/{await self.names.folder_id()}/tasks"
-        found = self._tasks(
-            path, createdDate=json.dumps({"start": since}), fields='["description"]', descendants="true"
-        )
+        found = self._tasks(path, createdDate=since, fields='["description"]', descendants="true")
         return [each async for each in found if marker.found_in(str(each.get("description") or ""))]
 
     async def _tasks(self, path: str, **query: str) -> AsyncIterator[dict[str, Json]]:
@@ -266,7 +241,7 @@ class Wrike(HttpTracker[Settings]):
         while True:
             more = {"nextPageToken": token} if token else {}
             answer = await self.call("GET", path, params=every | more)
-            for each in self._data(answer, Purpose.LOOK):
+            for each in list_inside(answer, "data"):
                 yield each
             token = str(answer.get("nextPageToken") or "")
             if not token:
@@ -281,35 +256,29 @@ class Wrike(HttpTracker[Settings]):
         """
         found = await self.look(f"/tasks/{issue.id}", Purpose.ISSUE)
         if not found:
-            raise error_for(Answer(200, "there is no task in the answer"), Purpose.ISSUE, self.tools.clock.now())
+            raise unexpected("there is no task in the answer", Purpose.ISSUE)
         if found[0].get("scope") == "RbTask":
             raise Gone("the task is in the recycle bin", status=200)
         return found[0]
 
     async def _resolved(self, wanted: Mapping[str, Json]) -> tuple[dict[str, Json], list[str]]:
         """Return `wanted` with ids for names, and a warning for each name that Wrike does not have."""
-        sent, unknown = dict(wanted), []
+        sent, warnings = dict(wanted), list[str]()
         for key, names in self.names.of_tasks.items():
-            listed = isinstance(sent.get(key), list | tuple)
-            asked = [str(each) for each in (sent[key] if listed else [sent[key]])] if sent.get(key) else []
-            found = {name: await names.find(name) for name in asked}
-            unknown += [f'{key}: there is no {names.what} "{name}"' for name, id_ in found.items() if not id_]
-            ids = [id_ for id_ in found.values() if id_]
-            if asked:
+            if asked := sent.get(key):
+                ids, unknown = await names.ids_of(map(str, listed(asked)), key)
                 sent[key] = ids if key in ADDED else "".join(ids)
+                warnings += unknown
         if "superTasks" in sent:
-            sent["superTasks"] = [await self._parent(str(each)) for each in sent["superTasks"]]
-        values = [await self._custom(name, value, unknown) for name, value in sent.pop("customFields", {}).items()]
-        if known := [each for each in values if each]:
-            sent["customFields"] = known
-        return {name: value for name, value in sent.items() if value not in ("", [])}, unknown
-
-    async def _custom(self, name: str, value: Json, unknown: list[str]) -> dict[str, Json]:
-        id_ = await self.names.fields.find(name)
-        if id_ is None:
-            unknown.append(f"{name}: there is no such custom field: it is left out")
-            return {}
-        return {"id": id_, "value": value if isinstance(value, str) else json.dumps(value)}
+            sent["superTasks"] = [await self._parent(each) for each in sent["superTasks"]]
+        custom = []
+        for name, value in sent.pop("customFields", {}).items():
+            if (id_ := await self.names.fields.find(name)) is None:
+                warnings.append(f"{name}: there is no such custom field: it is left out")
+            else:
+                custom.append({"id": id_, "value": value if isinstance(value, str) else json.dumps(value)})
+        sent["customFields"] = custom
+        return {name: value for name, value in sent.items() if value not in ("", [])}, warnings
 
     async def _parent(self, text: str) -> str:
         """Return the id of the task that a permalink leads to; an id is taken as it is."""
@@ -329,6 +298,11 @@ def form(values: Mapping[str, Json]) -> dict[str, str]:
     https://developers.wrike.com/overview/#requests
     """
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+
+
+def listed(value: Json) -> list[Json]:
+    """Return the values of a list, or the one that is none."""
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def header_safe(name: str) -> str:

@@ -108,9 +108,9 @@ class TestWrike(TrackerConformance):
             issue = await subject.create(sample_draft(subject))
 
         assert issue.warnings == (
-            'responsibles: there is no person "Alcie"',
-            'customStatus: there is no status "Nwe"',
-            'customItemTypeId: there is no item type "Defect"',
+            'responsibles: there is no person "Alcie": left out',
+            'customStatus: there is no status "Nwe": left out',
+            'customItemTypeId: there is no item type "Defect": left out',
             "Browsr: there is no such custom field: it is left out",
         )
 
