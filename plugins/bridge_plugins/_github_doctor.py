@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from bridge import Finding, Json, NotAllowed, Rejected, doctor
-from bridge_plugins.github import logins
+from bridge.model import people_in
 
 if TYPE_CHECKING:
     from bridge_plugins.github import GitHub
@@ -87,7 +87,7 @@ async def _values(tracker: GitHub) -> AsyncIterator[Finding]:
     for finding in doctor.labels_compared(doctor.labels_of(tracker), labels, "GitHub"):
         yield finding
     absent, correct = "does not exist: it will be left out", "correct it"
-    people = doctor.fixed([("assignee", login) for login in logins(settings.assignee)])
+    people = doctor.fixed([("assignee", login) for login in people_in(settings.assignee)])
     if people:
         known = [user["login"] async for user in tracker.listing(f"{path}/assignees")]
         told = "cannot be assigned here: it will be left out"

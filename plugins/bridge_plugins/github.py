@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
@@ -37,18 +37,19 @@ from bridge import (
     Tracker,
     TrackerError,
     TrackerSettings,
-    error_for,
     fingerprint,
     hookimpl,
+    inside,
+    list_inside,
+    web_address,
 )
-from bridge.labels import merged, missing, shortened
+from bridge.labels import WITH_SEVERITY, merged, missing, shortened
 from bridge_plugins import _github_api as api
 
 if TYPE_CHECKING:
     from github import Github
 
 LABEL_LIMIT = 50  # characters
-MARGIN = timedelta(minutes=5)  # our clock and GitHub's may differ by so much
 DROPPABLE = {"labels": "name", "assignees": "login", "type": "name", "milestone": "number"}
 """What GitHub leaves out in silence when the token may not set it, and the property that tells it in an answer."""
 
@@ -60,23 +61,21 @@ def _repository(value: str) -> str:
     return f"{owner}/{name}"
 
 
-def _address(value: str) -> str:
-    parts = urlsplit(value.strip())
+def _api(value: str) -> str:
+    parts = urlsplit(value)
     host = parts.hostname or ""
-    if parts.scheme not in {"http", "https"} or not host:
-        raise ValueError('is no address: write it like "https://api.github.com"')
     if host in {"github.com", "www.github.com"}:
         raise ValueError('is for people: the API is at "https://api.github.com"')
-    if not host.startswith("api.") and not parts.path.rstrip("/").endswith("/api/v3"):
+    if not host.startswith("api.") and not parts.path.endswith("/api/v3"):
         raise ValueError(f'is not the API: on Enterprise Server it is at "{parts.scheme}://{parts.netloc}/api/v3"')
-    return value.strip().rstrip("/")
+    return value
 
 
 class Settings(TrackerSettings):
     """`[trackers.NAME]` with `type = "github"`. Credentials: `token`, or all three of a GitHub App."""
 
     repository: Annotated[str, AfterValidator(_repository)] = Field(description='"owner/name"')
-    url: Annotated[str, AfterValidator(_address)] = Field(
+    url: Annotated[str, web_address("https://api.github.com"), AfterValidator(_api)] = Field(
         "https://api.github.com", description="the API; on Enterprise Server https://HOST/api/v3"
     )
     token: Secret | None = Field(None, description="personal access token: Issues read and write")
@@ -100,21 +99,15 @@ def payload(draft: Draft, settings: Settings) -> dict[str, Json]:
 
     A milestone is still named by its title: GitHub wants its number, which is looked up before sending.
     """
-    parts: dict[str, tuple[str, Json]] = {
-        "title": ("title", draft.title),
-        "body": ("body", draft.body.content),
-        "labels": ("labels", shortened(draft.labels, LABEL_LIMIT)),
-        "issue_type": ("type", draft.issue_type),
-        "assignee": ("assignees", logins(draft.assignee)),
-        "fields": ("milestone", settings.milestone),
-    }
-    chosen = {name: value for part, (name, value) in parts.items() if draft.sets(part) and value}
-    return {**chosen, **(draft.fields if draft.sets("fields") else {})}
-
-
-def logins(assignee: str) -> list[str]:
-    """Return the logins in a comma separated list, with or without `@`."""
-    return [login for part in assignee.split(",") if (login := part.strip().lstrip("@"))]
+    chosen = draft.chosen(
+        ("title", "title", draft.title),
+        ("body", "body", draft.body.content),
+        ("labels", "labels", shortened(draft.labels, LABEL_LIMIT)),
+        ("issue_type", "type", draft.issue_type),
+        ("assignee", "assignees", list(draft.assignees)),
+        ("fields", "milestone", settings.milestone),
+    )
+    return {**chosen, **draft.own_fields}
 
 
 def dropped(sent: Mapping[str, Json], answer: Mapping[str, Json]) -> list[str]:
@@ -140,10 +133,7 @@ class GitHub(SdkTracker[Settings, "Github"]):
     title_limit = 250
     body_limit = 65_536
     settle = timedelta(seconds=60)
-    default_labels: ClassVar[tuple[str, ...]] = (
-        "test-io",
-        "{% if bug.severity %}severity:{{ bug.severity }}{% endif %}",
-    )
+    default_labels = WITH_SEVERITY
 
     @property
     def account(self) -> str:
@@ -173,8 +163,8 @@ class GitHub(SdkTracker[Settings, "Github"]):
 
     def explain(self, answer: Answer, purpose: Purpose) -> TrackerError:
         """Return the error that an answer means, in GitHub's dialect."""
-        now, status, words, name = self.tools.clock.now(), answer.status, answer.message, self.settings.repository
-        if limited := api.rate_limit(answer, now):
+        status, words, name = answer.status, answer.message, self.settings.repository
+        if limited := api.rate_limit(answer, self.tools.clock.now()):
             return limited
         if 300 <= status < 400:
             return self._moved(answer, purpose)
@@ -185,7 +175,7 @@ class GitHub(SdkTracker[Settings, "Github"]):
             return NotAllowed(f"{told} (GitHub: {words})", status=status)
         if status == 403 and "locked" in words.lower():  # one issue's conversation, not our rights
             return Rejected(words, status=status)
-        return error_for(answer, purpose, now)
+        return super().explain(answer, purpose)
 
     def _moved(self, answer: Answer, purpose: Purpose) -> TrackerError:
         where = answer.headers.get("location", answer.message).split("?")[0]
@@ -210,13 +200,12 @@ class GitHub(SdkTracker[Settings, "Github"]):
 
     async def find(self, marker: Marker) -> Issue | None:
         """Look through the newest issues, not the search: its index is minutes behind."""
-        since = marker.since - MARGIN
-        changed = since.strftime("%Y-%m-%dT%H:%M:%SZ")  # GitHub's `since` is about the last change
+        changed = marker.earliest.strftime("%Y-%m-%dT%H:%M:%SZ")  # GitHub's `since` is about the last change
         newest = self.listing(self.issues, state="all", sort="created", direction="desc", since=changed)
         async for data in newest:
             if "pull_request" not in data and marker.found_in(data.get("body") or ""):
                 return self._issue(data, Purpose.LOOK)
-            if datetime.fromisoformat(data["created_at"]) < since:
+            if datetime.fromisoformat(data["created_at"]) < marker.earliest:
                 return None
         return None
 
@@ -228,7 +217,7 @@ class GitHub(SdkTracker[Settings, "Github"]):
             return replace(issue, warnings=tuple(warnings))
         if "labels" in sent:
             _, data = await self.call("GET", path, purpose=Purpose.ISSUE)
-            existing = [_name(label, "name") for label in self._verified(data, "number", Purpose.ISSUE)["labels"]]
+            existing = [_name(label, "name") for label in list_inside(data, "labels", purpose=Purpose.ISSUE)]
             sent["labels"] = merged(existing, sent["labels"])
         _, data = await self.call("PATCH", path, sent, purpose=Purpose.ISSUE)
         return replace(self._issue(data, Purpose.ISSUE), warnings=(*warnings, *dropped(sent, data)))
@@ -237,12 +226,12 @@ class GitHub(SdkTracker[Settings, "Github"]):
         """Add a comment."""
         path = f"{self.issues}/{issue.id}/comments"
         _, data = await self.call("POST", path, {"body": body.text}, purpose=Purpose.ISSUE)
-        self._verified(data, "id", Purpose.ISSUE)
+        inside(data, "id", purpose=Purpose.ISSUE)
 
     async def state(self, issue: Issue) -> IssueState:
         """Return whether the issue is closed, and why."""
         _, data = await self.call("GET", f"{self.issues}/{issue.id}", purpose=Purpose.ISSUE)
-        state = self._verified(data, "number", Purpose.ISSUE)["state"]
+        state = inside(data, "state", purpose=Purpose.ISSUE)
         return IssueState(state == "closed", (state == "closed" and data.get("state_reason")) or state)
 
     async def choices(self, setting: str) -> Mapping[str, str]:
@@ -278,9 +267,7 @@ class GitHub(SdkTracker[Settings, "Github"]):
         pages: Mapping[str, Any] | None = {**query, "per_page": 100}
         while pages:
             headers, items = await self.call("GET", path, **pages)
-            if not isinstance(items, list):
-                raise self._odd("there is no list in the answer", Purpose.LOOK)
-            for item in items:
+            for item in list_inside(items):
                 yield item
             pages = api.next_page(headers)
 
@@ -296,16 +283,8 @@ class GitHub(SdkTracker[Settings, "Github"]):
         return rest, [f'milestone: "{title}" does not exist in {self.settings.repository}']
 
     def _issue(self, data: Json, purpose: Purpose) -> Issue:
-        number = self._verified(data, "number", purpose)["number"]
+        number = inside(data, "number", purpose=purpose)
         return Issue(id=str(number), key=f"{self.settings.repository}#{number}", url=data["html_url"])
-
-    def _verified(self, data: Json, key: str, purpose: Purpose) -> dict[str, Json]:
-        if isinstance(data, dict) and isinstance(data.get(key), int):
-            return data
-        raise self._odd(f"there is no {key} in the answer", purpose)
-
-    def _odd(self, words: str, purpose: Purpose) -> TrackerError:
-        return error_for(Answer(200, f"GitHub said yes, but {words}"), purpose, self.tools.clock.now())
 
 
 def _listed(value: Json) -> list[Json]:
