@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bridge import Json
+from bridge.names import match
 
 FIELDS = (
     "id,canBeEmpty,field(name,fieldType(id)),"
@@ -69,10 +70,7 @@ class ProjectField:
 
     def known(self, value: str) -> str | None:
         """Return a value as YouTrack spells it, None where the field has no such value."""
-        if not self.values:
-            return value
-        folded = {name.casefold(): own for name, own in self.values.items()}
-        return folded.get(value.casefold())
+        return match(value, self.values) if self.values else value
 
     def sent(self, value: Json) -> dict[str, Json]:
         """Return the field with a value, as an issue has it.

@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-from bridge import Answer, Json, Names, NotAllowed, Purpose, Rejected, error_for
+from bridge import Directory, Json, Names, NotAllowed, Rejected, list_inside
 from bridge.clock import Clock
 from bridge.doctor import did_you_mean
 from bridge_plugins._youtrack_fields import FIELDS, ProjectField
@@ -21,7 +21,7 @@ def in_query(text: str) -> str:
     return "{" + re.sub(r"[{}]", "", text) + "}"
 
 
-class Directory:
+class YouTrackNames(Directory):
     """What one project has, by name. Makes tags that are missing.
 
     Args:
@@ -31,7 +31,7 @@ class Directory:
     """
 
     def __init__(self, project: str, call: Call, clock: Clock) -> None:
-        self._project, self._call, self._clock = project, call, clock
+        self._project, self._call = project, call
         self.projects = Names("project", self._projects, clock)
         self.tags = Names("tag", self._tags, clock)
         self.fields = Names("field", self._fields, clock)
@@ -60,10 +60,7 @@ class Directory:
         """Yield the items of a list, asking for one page after the other."""
         for skip in itertools.count(0, PAGE):
             page = {**query, "fields": fields, "$top": str(PAGE), "$skip": str(skip)}
-            items = await self._call("GET", path, params=page)
-            if not isinstance(items, list):
-                odd = Answer(200, f"YouTrack answered {path} without a list")
-                raise error_for(odd, Purpose.LOOK, self._clock.now())
+            items = list_inside(await self._call("GET", path, params=page))
             for item in items:
                 yield item
             if len(items) < PAGE:

@@ -14,9 +14,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from bridge import (
     Answer,
@@ -38,31 +38,23 @@ from bridge import (
     Tracker,
     TrackerError,
     TrackerSettings,
-    error_for,
-    fingerprint,
     hookimpl,
+    inside,
+    web_address,
 )
 from bridge.labels import merged, missing, shortened
 from bridge_plugins._youtrack_fields import kept
-from bridge_plugins._youtrack_names import PAGE, Directory, in_query
+from bridge_plugins._youtrack_names import PAGE, YouTrackNames, in_query
 
 TAG_LIMIT = 255  # characters; not published
-MARGIN = timedelta(minutes=5)  # our clock and YouTrack's may differ by so much
 CREATED = "id,idReadable,customFields(name,value(name,login,text)),tags(name)"
 STATES = ("StateIssueCustomField", "StateMachineIssueCustomField")
-
-
-def _address(value: str) -> str:
-    parts = urlsplit(value.strip())
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError('is no address: write it like "https://acme.youtrack.cloud"')
-    return value.strip().rstrip("/").removesuffix("/api").rstrip("/")
 
 
 class Settings(TrackerSettings):
     """`[trackers.NAME]` with `type = "youtrack"`."""
 
-    url: Annotated[str, AfterValidator(_address)] = Field(
+    url: Annotated[str, web_address("https://acme.youtrack.cloud", "/api")] = Field(
         description="address, with the path it lives under, if any"
     )
     project: str = Field(min_length=1, description="the project's short name, name or id")
@@ -80,22 +72,20 @@ def payload(draft: Draft, settings: Settings) -> dict[str, Json]:
 
     Tags and values of custom fields are still texts: YouTrack wants ids and forms, which are looked up before.
     """
-    own: list[tuple[str, str, Json]] = [
+    chosen = draft.chosen(
+        ("title", "summary", draft.title),
+        ("body", "description", draft.body.content),
+        ("labels", "tags", shortened(draft.labels, TAG_LIMIT)),
+    )
+    custom = draft.chosen(
         ("priority", settings.priority_field, draft.priority),
         ("severity", settings.severity_field, draft.severity),
         ("issue_type", settings.type_field, draft.issue_type),
         ("assignee", settings.assignee_field, draft.assignee),
         ("body", settings.marker_field, draft.marker.text),
-    ]
-    custom = {name: value for part, name, value in own if draft.sets(part) and name and value}
-    parts: list[tuple[str, str, Json]] = [
-        ("title", "summary", draft.title),
-        ("body", "description", draft.body.content),
-        ("labels", "tags", shortened(draft.labels, TAG_LIMIT)),
-    ]
-    chosen = {name: value for part, name, value in parts if draft.sets(part) and value}
-    custom |= draft.fields if draft.sets("fields") else {}
-    return {**chosen, **({"customFields": custom} if custom else {})}
+    )
+    custom |= draft.own_fields
+    return {**chosen, "customFields": custom} if custom else chosen
 
 
 class YouTrack(HttpTracker[Settings]):
@@ -113,17 +103,12 @@ class YouTrack(HttpTracker[Settings]):
 
     def __init__(self, name: str, settings: Settings, tools: Tools | None = None) -> None:
         super().__init__(name, settings, tools)
-        self.names = Directory(settings.project, self.call, self.tools.clock)
+        self.names = YouTrackNames(settings.project, self.call, self.tools.clock)
 
     @property
     def base_url(self) -> str:
         """The API of the instance."""
         return f"{self.settings.url}/api"
-
-    @property
-    def account(self) -> str:
-        """The host and the token's fingerprint."""
-        return f"{urlsplit(self.settings.url).hostname}/{fingerprint(self.settings.token.get_secret_value())}"
 
     def headers(self) -> Mapping[str, str]:
         """Return the token."""
@@ -131,16 +116,14 @@ class YouTrack(HttpTracker[Settings]):
 
     def explain(self, answer: Answer, data: Json, purpose: Purpose) -> TrackerError | None:
         """Return the error that an answer means, in YouTrack's words."""
-        now = self.tools.clock.now()
-        if answer.status < 300 or not isinstance(data, dict) or "error" not in data:
-            if answer.status == 404 and data is None and purpose is not Purpose.ISSUE:
-                told = f"there is no YouTrack at {self.settings.url}: correct `url`, with its path if it has one"
-                return NotAllowed(told, status=404)
-            return super().explain(answer, data, purpose)
-        refused = replace(answer, message=_words(data), fields=_per_field(data))
-        if answer.status >= 500 and "incompatible-" in str(data["error"]):  # a form that never fits
-            return Rejected(refused.message, status=answer.status)
-        return error_for(refused, purpose, now)
+        if answer.status >= 300 and isinstance(data, dict) and "error" in data:
+            if answer.status >= 500 and "incompatible-" in str(data["error"]):  # a form that never fits
+                return Rejected(_words(data), status=answer.status)
+            return self.refusal(replace(answer, message=_words(data), fields=_per_field(data)), purpose)
+        if answer.status == 404 and data is None and purpose is not Purpose.ISSUE:
+            told = f"there is no YouTrack at {self.settings.url}: correct `url`, with its path if it has one"
+            return NotAllowed(told, status=404)
+        return super().explain(answer, data, purpose)
 
     async def create(self, draft: Draft) -> Issue:
         """Make the issue."""
@@ -156,25 +139,20 @@ class YouTrack(HttpTracker[Settings]):
         """Look for the marker in its own field, or through the newest issues: text search takes words apart."""
         project, name = in_query((await self.names.project())["shortName"]), self.settings.marker_field
         if name and (own := await self.names.field(name)):
-            found = self.names.listing(
-                "/issues",
-                "id,idReadable,customFields(name,value)",
-                query=f"project: {project} {in_query(own.name)}: {in_query(marker.text)}",
-            )
+            query = f"project: {project} {in_query(own.name)}: {in_query(marker.text)}"
+            found = self.names.listing("/issues", "id,idReadable,customFields(name,value)", query=query)
             return await self._first(found, lambda data: _value(data, own.name), marker)
-        since = int((marker.since - MARGIN).timestamp() * 1000)
-        newest = self.names.listing(
-            "/issues", "id,idReadable,created,description", query=f"project: {project} sort by: created desc"
-        )
-        return await self._first(newest, lambda data: data.get("description"), marker, since)
+        query = f"project: {project} sort by: created desc"
+        newest = self.names.listing("/issues", "id,idReadable,created,description", query=query)
+        return await self._first(newest, lambda data: data.get("description"), marker)
 
     async def _first(
         self,
         found: AsyncIterator[dict[str, Json]],
         text_of: Callable[[dict[str, Json]], Json],
         marker: Marker,
-        since: int = 0,
     ) -> Issue | None:
+        since = int(marker.earliest.timestamp() * 1000)
         async for data in found:
             if data.get("created", since) < since:  # the newest come first
                 return None
@@ -200,10 +178,10 @@ class YouTrack(HttpTracker[Settings]):
         if draft.sets("parent"):
             await self.complete(issue, draft)
         if not sent:
-            return Issue(id=issue.id, key=issue.key, url=issue.url, warnings=warnings)
+            return replace(issue, warnings=warnings)
         query = {"fields": CREATED, **self._quiet()}
-        path = f"/issues/{issue.id}"
-        data = self._verified(await self.call("POST", path, purpose=Purpose.ISSUE, params=query, json=sent))
+        data = await self.call("POST", f"/issues/{issue.id}", purpose=Purpose.ISSUE, params=query, json=sent)
+        inside(data, "id", purpose=Purpose.ISSUE)
         return self._issue(data, *warnings, *dropped(sent, data))
 
     async def comment(self, issue: Issue, body: Body) -> None:
@@ -220,7 +198,8 @@ class YouTrack(HttpTracker[Settings]):
         """Return whether the issue is resolved, and its state's name."""
         query = {"fields": "id,resolved,customFields($type,name,value(name))"}
         data = await self.call("GET", f"/issues/{issue.id}", purpose=Purpose.ISSUE, params=query)
-        done = self._verified(data)["resolved"] is not None
+        inside(data, "id", purpose=Purpose.ISSUE)
+        done = data["resolved"] is not None
         values = (own["value"] for own in data["customFields"] if own["$type"] in STATES)
         names = [value["name"] for value in values if value]
         return IssueState(done, names[0] if names else "resolved" if done else "open")
@@ -256,8 +235,8 @@ class YouTrack(HttpTracker[Settings]):
                 tags.append({"id": await self.names.tag(name)})
             except (NotAllowed, Rejected) as refusal:
                 warnings.append(f'tag "{name}" does not exist and cannot be made: {refusal.message}')
-        own_lists = {"customFields": custom, "tags": tags}
-        return {**sent, **{name: items for name, items in own_lists.items() if items}}, tuple(warnings)
+        sent |= {name: items for name, items in (("customFields", custom), ("tags", tags)) if items}
+        return sent, tuple(warnings)
 
     async def _retag(self, issue: Issue, draft: Draft, ours: list[str]) -> None:
         """Add our tags one by one and take away those that give way: setting all would lose what we do not see."""
@@ -278,14 +257,6 @@ class YouTrack(HttpTracker[Settings]):
     def _issue(self, data: dict[str, Json], *warnings: str) -> Issue:
         key = data["idReadable"]
         return Issue(id=data["id"], key=key, url=f"{self.settings.url}/issue/{quote(key)}", warnings=warnings)
-
-    def _verified(self, data: Json) -> dict[str, Json]:
-        if isinstance(data, dict) and data.get("id"):
-            return data
-        raise self._odd("there is no id in the answer")
-
-    def _odd(self, words: str) -> TrackerError:
-        return error_for(Answer(200, f"YouTrack said yes, but {words}"), Purpose.ISSUE, self.tools.clock.now())
 
 
 def dropped(sent: Mapping[str, Json], answer: Mapping[str, Json]) -> list[str]:
