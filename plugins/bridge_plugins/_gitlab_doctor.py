@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from bridge import Finding, Json, NotAllowed, Rejected, doctor
-from bridge_plugins.gitlab import usernames
+from bridge.model import people_in
 
 if TYPE_CHECKING:
     from bridge_plugins.gitlab import GitLab
@@ -87,7 +87,7 @@ async def _values(tracker: GitLab) -> AsyncIterator[Finding]:
     labels = [label["name"] async for label in tracker.listing(f"{path}/labels")]
     for finding in doctor.labels_compared(doctor.labels_of(tracker), labels, "GitLab"):
         yield finding
-    people = doctor.fixed([("assignee", name) for name in usernames(settings.assignee)])
+    people = doctor.fixed([("assignee", name) for name in people_in(settings.assignee)])
     if people:
         known = [member["username"] async for member in tracker.listing(f"{path}/members/all")]
         told = "is no member of the project: it will be left out"

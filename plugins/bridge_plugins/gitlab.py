@@ -10,7 +10,7 @@ a string that a comma in a label breaks: its `http_request` is used, and every a
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -40,9 +40,11 @@ from bridge import (
     TrackerError,
     TrackerSettings,
     Unavailable,
-    error_for,
     fingerprint,
     hookimpl,
+    inside,
+    list_inside,
+    web_address,
 )
 from bridge.labels import merged, missing, shortened
 from bridge_plugins import _gitlab_api as api
@@ -51,14 +53,6 @@ if TYPE_CHECKING:
     from gitlab import Gitlab
 
 LABEL_LIMIT = 255  # characters
-MARGIN = timedelta(minutes=5)  # our clock and GitLab's may differ by so much
-
-
-def _address(value: str) -> str:
-    parts = urlsplit(value.strip())
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError('is no address: write it like "https://gitlab.com"')
-    return value.strip().rstrip("/").removesuffix("/api/v4").rstrip("/")
 
 
 def _project(value: str) -> str:
@@ -74,7 +68,7 @@ class Settings(TrackerSettings):
     project: Annotated[str, AfterValidator(_project), BeforeValidator(str)] = Field(
         description='"group/project", or its id'
     )
-    url: Annotated[str, AfterValidator(_address)] = Field(
+    url: Annotated[str, web_address("https://gitlab.com", "/api/v4")] = Field(
         "https://gitlab.com", description="the instance, with the path it lives under, if any"
     )
     token: Secret = Field(description='personal, group or project access token with scope "api"')
@@ -88,23 +82,17 @@ def payload(draft: Draft, settings: Settings) -> dict[str, Json]:
     Assignees and milestone are still named: GitLab wants their ids, which are looked up before sending.
     """
     labels = (label.replace(",", " ") for label in draft.labels)  # a comma would make two of one
-    parts: list[tuple[str, str, Json]] = [
+    chosen = draft.chosen(
         ("title", "title", draft.title),
         ("body", "description", draft.body.content),
         ("labels", "labels", shortened(labels, LABEL_LIMIT)),
         ("issue_type", "issue_type", draft.issue_type),
-        ("assignee", "assignee_ids", usernames(draft.assignee)),
+        ("assignee", "assignee_ids", list(draft.assignees)),
         ("parent", "epic_id", int(draft.parent) if draft.parent.isdigit() else draft.parent),
         ("fields", "milestone_id", settings.milestone),
         ("fields", "confidential", settings.confidential),
-    ]
-    chosen = {name: value for part, name, value in parts if draft.sets(part) and value}
-    return {**chosen, **(draft.fields if draft.sets("fields") else {})}
-
-
-def usernames(assignee: str) -> list[str]:
-    """Return the user names in a comma separated list, with or without `@`."""
-    return [name for part in assignee.split(",") if (name := part.strip().lstrip("@"))]
+    )
+    return {**chosen, **draft.own_fields}
 
 
 def dropped(sent: Mapping[str, Json], answer: Mapping[str, Json]) -> list[str]:
@@ -183,7 +171,7 @@ class GitLab(SdkTracker[Settings, "Gitlab"]):
             return NotAllowed(f"{told} (GitLab: {words})", status=status)
         if status == 409 and "spam" not in lower:  # another request holds the issue or the counter of issues
             return (InDoubt if purpose is Purpose.CREATE else Unavailable)(words, status=status)
-        return error_for(answer, purpose, self.tools.clock.now())
+        return super().explain(answer, purpose)
 
     async def create(self, draft: Draft) -> Issue:
         """Make the issue."""
@@ -194,7 +182,7 @@ class GitLab(SdkTracker[Settings, "Gitlab"]):
 
     async def find(self, marker: Marker) -> Issue | None:
         """Look through the newest issues: a plain list is up to date, a text search takes words apart."""
-        since = (marker.since - MARGIN).isoformat()
+        since = marker.earliest.isoformat()
         newest = self.listing(
             self.issues, scope="all", state="all", created_after=since, order_by="created_at", sort="desc"
         )
@@ -211,7 +199,7 @@ class GitLab(SdkTracker[Settings, "Gitlab"]):
             return replace(issue, warnings=tuple(warnings))
         if "labels" in sent:
             data = await self.call("GET", path, purpose=Purpose.ISSUE)
-            sent["labels"] = merged(self._verified(data, "iid", Purpose.ISSUE)["labels"], sent["labels"])
+            sent["labels"] = merged(inside(data, "labels", purpose=Purpose.ISSUE), sent["labels"])
         data = await self.call("PUT", path, purpose=Purpose.ISSUE, post_data=sent)
         return replace(self._issue(data, Purpose.ISSUE), warnings=(*warnings, *dropped(sent, data)))
 
@@ -228,14 +216,12 @@ class GitLab(SdkTracker[Settings, "Gitlab"]):
                 return api.send(client, "POST", upload, files={"file": (file.name, content, file.type)})[1]
 
         data = await self.run(sent, purpose=Purpose.ISSUE)
-        if not isinstance(data, dict) or not data.get("markdown"):
-            raise self._odd("there is no markdown for the file in the answer", Purpose.ISSUE)
-        await self._note(issue, data["markdown"])
+        await self._note(issue, inside(data, "markdown", purpose=Purpose.ISSUE))
 
     async def state(self, issue: Issue) -> IssueState:
         """Return whether the issue is closed."""
         data = await self.call("GET", f"{self.issues}/{issue.id}", purpose=Purpose.ISSUE)
-        state = self._verified(data, "iid", Purpose.ISSUE)["state"]
+        state = inside(data, "state", purpose=Purpose.ISSUE)
         return IssueState(state == "closed", state)
 
     async def choices(self, setting: str) -> Mapping[str, str]:
@@ -259,24 +245,27 @@ class GitLab(SdkTracker[Settings, "Gitlab"]):
         Raises:
             TrackerError: The one that fits; also for a success whose body is no JSON.
         """
-        return (await self.run(lambda client: api.send(client, method, path, **options), purpose=purpose))[1]
+        return (await self._send(method, path, purpose, **options))[1]
 
     async def listing(self, path: str, **query: Any) -> AsyncIterator[dict[str, Json]]:
         """Yield the items of a list, asking for one page after the other."""
         pages: Mapping[str, Any] = {**query, "per_page": 100}
         while pages:
-            pages, items = await self.run(_page(path, pages))
-            if not isinstance(items, list):
-                raise self._odd("there is no list in the answer", Purpose.LOOK)
-            for item in items:
+            pages, items = await self._send("GET", path, Purpose.LOOK, query_data=pages)
+            for item in list_inside(items):
                 yield item
+
+    async def _send(
+        self, method: str, path: str, purpose: Purpose, **options: Any
+    ) -> tuple[Mapping[str, Json], Json]:
+        return await self.run(lambda client: api.send(client, method, path, **options), purpose=purpose)
 
     async def _note(self, issue: Issue, text: str) -> None:
         path = f"{self.issues}/{issue.id}/notes"
         data = await self.call("POST", path, purpose=Purpose.ISSUE, post_data={"body": text})
         if isinstance(data, dict) and "commands_changes" in data and "id" not in data:
             raise Rejected("GitLab took the whole comment for quick actions: nothing is shown")
-        self._verified(data, "id", Purpose.ISSUE)
+        inside(data, "id", purpose=Purpose.ISSUE)
 
     async def _resolved(self, sent: dict[str, Json]) -> tuple[dict[str, Json], list[str]]:
         """Return `sent` with ids for names, and a warning for each name that GitLab does not know."""
@@ -308,24 +297,12 @@ class GitLab(SdkTracker[Settings, "Gitlab"]):
         return None
 
     def _issue(self, data: Json, purpose: Purpose) -> Issue:
-        iid = self._verified(data, "iid", purpose)["iid"]
+        iid = inside(data, "iid", purpose=purpose)
         key = data.get("references", {}).get("full") or f"{self.settings.project}#{iid}"
         return Issue(id=str(iid), key=key, url=data["web_url"])
 
-    def _verified(self, data: Json, key: str, purpose: Purpose) -> dict[str, Json]:
-        if isinstance(data, dict) and isinstance(data.get(key), int):
-            return data
-        raise self._odd(f"there is no {key} in the answer", purpose)
-
-    def _odd(self, words: str, purpose: Purpose) -> TrackerError:
-        return error_for(Answer(200, f"GitLab said yes, but {words}"), purpose, self.tools.clock.now())
-
     def _remember(self, headers: Mapping[str, str]) -> None:
         self._answered.headers = headers
-
-
-def _page(path: str, query: Mapping[str, Any]) -> Callable[[Gitlab], tuple[Mapping[str, Json], Json]]:
-    return lambda client: api.send(client, "GET", path, query_data=query)
 
 
 @hookimpl
