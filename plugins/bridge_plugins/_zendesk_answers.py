@@ -7,11 +7,9 @@ https://developer.zendesk.com/api-reference/introduction/rate-limits/
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 
-from bridge import Answer, InDoubt, Json, Purpose, Rejected, TrackerError, Unavailable, error_for
+from bridge import Answer, Json, Rejected
 
 RESETS = re.compile(r"\bresets=(\d+)")
 
@@ -20,22 +18,22 @@ class SameKeyOtherTicket(Rejected):
     """A create with this Idempotency-Key was made with another body."""
 
 
+def code_in(data: Json) -> Json:
+    """Return what a refusal calls itself: `"RecordInvalid"`."""
+    return data.get("error") if isinstance(data, dict) else None
+
+
 def says_not_there(data: Json) -> bool:
     """Whether a 404 is of no ticket but of the whole account: a page, or an endpoint that does not exist."""
-    return data is None or (isinstance(data, dict) and data.get("error") == "InvalidEndpoint")
+    return data is None or code_in(data) == "InvalidEndpoint"
 
 
-def refusal(answer: Answer, data: Json, purpose: Purpose, now: datetime) -> TrackerError:
-    """Return the error that a refusal means."""
-    words = _words(data) or answer.message
-    if answer.status == 409:  # somebody changed it meanwhile, or the same create is still under way
-        return (InDoubt if purpose is Purpose.CREATE else Unavailable)(words, status=409)
-    if isinstance(data, dict) and data.get("error") == "IdempotentRequestError":
-        return SameKeyOtherTicket(words, status=answer.status)
-    if answer.status == 429:
-        words = _words(data) or "too many requests"  # often with a page
-    headers = _told_to_wait(answer.headers)
-    return error_for(replace(answer, message=words, fields=_per_field(data), headers=headers), purpose, now)
+def told(answer: Answer, data: Json) -> Answer:
+    """Return a refusal with its words, and with the end of whichever rate limit was hit in `ratelimit-reset`."""
+    of_list = RESETS.search(answer.headers.get("zendesk-ratelimit-tickets-index", ""))
+    headers = {**answer.headers, "ratelimit-reset": of_list[1]} if of_list else answer.headers
+    own = "too many requests" if answer.status == 429 else answer.message  # often with a page
+    return replace(answer, message=_words(data) or own, fields=_per_field(data), headers=headers)
 
 
 def _words(data: Json) -> str:
@@ -57,10 +55,3 @@ def _per_field(data: Json) -> dict[str, str]:
         for name, problems in details.items()
         if isinstance(problems, list) and all(isinstance(each, dict) for each in problems)
     }
-
-
-def _told_to_wait(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the headers with `Retry-After`, taken from Zendesk's own ones where it is missing."""
-    of_list = RESETS.search(headers.get("zendesk-ratelimit-tickets-index", ""))
-    seconds = of_list[1] if of_list else headers.get("ratelimit-reset", "")
-    return headers if "retry-after" in headers or not seconds else {**headers, "retry-after": seconds}

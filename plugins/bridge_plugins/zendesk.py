@@ -28,6 +28,7 @@ from bridge import (
     Draft,
     Gone,
     HttpTracker,
+    InDoubt,
     Issue,
     IssueState,
     Json,
@@ -43,16 +44,18 @@ from bridge import (
     Tracker,
     TrackerError,
     TrackerSettings,
+    Unavailable,
     Unit,
-    error_for,
     hookimpl,
+    inside,
+    list_inside,
+    web_address,
 )
 from bridge.labels import missing
-from bridge_plugins._zendesk_answers import SameKeyOtherTicket, refusal, says_not_there
+from bridge_plugins._zendesk_answers import SameKeyOtherTicket, code_in, says_not_there, told
 from bridge_plugins._zendesk_fields import CUSTOM, NATIVE, TicketField
 
 KEY_IS_GOOD = timedelta(hours=1)  # half of the two hours in which Zendesk remembers an Idempotency-Key
-MARGIN = timedelta(minutes=5)  # our clock and Zendesk's may differ by so much
 DONE = {"solved", "closed"}
 READ_BACK = (
     "priority", "type", "group_id", "brand_id", "ticket_form_id", "assignee_id", "problem_id", "custom_status_id",
@@ -60,10 +63,8 @@ READ_BACK = (
 """What Zendesk may leave out without a word, like a form on a plan that has none."""
 
 
-def _address(value: str) -> str:
-    parts = urlsplit(value.strip())
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError('is no address: write it like "https://acme.zendesk.com"')
+def _host(address: str) -> str:
+    parts = urlsplit(address)
     return f"{parts.scheme}://{parts.netloc}"
 
 
@@ -74,7 +75,7 @@ Name = Annotated[str, BeforeValidator(str)]
 class Settings(TrackerSettings):
     """`[trackers.NAME]` with `type = "zendesk"`."""
 
-    url: Annotated[str, AfterValidator(_address)] = Field(
+    url: Annotated[str, web_address("https://acme.zendesk.com"), AfterValidator(_host)] = Field(
         description="https://SUBDOMAIN.zendesk.com, not the address of a brand"
     )
     email: str | None = Field(None, description="agent that the API token acts as; none for an OAuth access token")
@@ -104,21 +105,18 @@ def person(who: str, role: str) -> dict[str, Json]:
 def ticket(draft: Draft, settings: Settings) -> dict[str, Json]:
     """Return what is sent for the parts of a draft that are to be set; custom fields are still named."""
     problem = draft.parent.lstrip("#")
-    parts: list[tuple[str, dict[str, Json]]] = [
-        ("title", {"subject": draft.title}),
-        ("body", {"comment": comment(draft.body.text, settings)}),
-        ("priority", {"priority": draft.priority.lower()}),
-        ("issue_type", {"type": draft.issue_type.lower()}),
-        ("assignee", person(draft.assignee, "assignee")),
-        ("parent", {"problem_id": int(problem) if problem.isdigit() else ""}),
-        ("labels", {"tags": list(dict.fromkeys(filter(None, map(tag, draft.labels))))}),
-    ]
-    sent = {name: value for part, said in parts if draft.sets(part) for name, value in said.items() if value}
-    given = draft.fields if draft.sets("fields") else {}
-    custom = {name: value for name, value in given.items() if name not in NATIVE}
-    if settings.severity_field and draft.severity and draft.sets("severity"):
-        custom = {settings.severity_field: draft.severity, **custom}
-    sent |= {name: value for name, value in given.items() if name in NATIVE}
+    sent = draft.chosen(
+        ("title", "subject", draft.title),
+        ("body", "comment", comment(draft.body.text, settings)),
+        ("priority", "priority", draft.priority.lower()),
+        ("issue_type", "type", draft.issue_type.lower()),
+        *(("assignee", name, value) for name, value in person(draft.assignee, "assignee").items()),
+        ("parent", "problem_id", int(problem) if problem.isdigit() else ""),
+        ("labels", "tags", list(dict.fromkeys(filter(None, map(tag, draft.labels))))),
+    )
+    custom = draft.chosen(("severity", settings.severity_field, draft.severity))
+    for name, value in draft.own_fields.items():
+        (sent if name in NATIVE else custom)[name] = value
     return {**sent, "custom_fields": custom} if custom else sent
 
 
@@ -137,12 +135,12 @@ def new_ticket(draft: Draft, settings: Settings) -> dict[str, Json]:
 
 def unheard(draft: Draft) -> list[str]:
     """Return a warning for each part of a draft that Zendesk cannot be told."""
-    told = []
+    warnings = []
     if draft.sets("assignee") and draft.assignee and not person(draft.assignee, "assignee"):
-        told.append(f'assignee: "{draft.assignee}" is no e-mail address and no id: left out')
+        warnings.append(f'assignee: "{draft.assignee}" is no e-mail address and no id: left out')
     if draft.sets("parent") and draft.parent and not draft.parent.lstrip("#").isdigit():
-        told.append(f'parent: "{draft.parent}" is no number of a problem ticket: left out')
-    return told
+        warnings.append(f'parent: "{draft.parent}" is no number of a problem ticket: left out')
+    return warnings
 
 
 def dropped(sent: Mapping[str, Json], got: Mapping[str, Json]) -> list[str]:
@@ -170,6 +168,7 @@ class Zendesk(HttpTracker[Settings]):
     unit = Unit.BYTES
     settle = timedelta(seconds=30)
     enforces_marker = True
+    limit_ends = "ratelimit-reset"
     default_labels: ClassVar[tuple[str, ...]] = (
         "test-io",
         "{% if bug.severity %}severity_{{ bug.severity }}{% endif %}",
@@ -215,7 +214,12 @@ class Zendesk(HttpTracker[Settings]):
             return super().explain(answer, data, purpose)
         if answer.status == 404 and says_not_there(data):
             return NotAllowed(f"there is no Zendesk at {self.settings.url}: correct `url`", status=404)
-        return refusal(answer, data, purpose, self.tools.clock.now())
+        refused = told(answer, data)
+        if answer.status == 409:  # somebody changed it meanwhile, or the same create is still under way
+            return (InDoubt if purpose is Purpose.CREATE else Unavailable)(refused.message, status=409)
+        if code_in(data) == "IdempotentRequestError":
+            return SameKeyOtherTicket(refused.message, status=answer.status)
+        return self.refusal(refused, purpose)
 
     async def create(self, draft: Draft) -> Issue:
         """Make the ticket, or return the one that an earlier try made."""
@@ -230,10 +234,10 @@ class Zendesk(HttpTracker[Settings]):
         try:
             data = await self.call("POST", "/tickets", purpose=Purpose.CREATE, headers=key, json=body)
         except SameKeyOtherTicket as refused:  # the configuration changed since an earlier try
-            return await self._earlier(marker, refused)
-        except Rejected:
-            self.forget()  # an id that we remember may be of something that was deleted
-            raise
+            if found := await self.find(marker):
+                return found
+            under_way = f"an earlier try with this key may still be under way: {refused.message}"
+            raise InDoubt(under_way, status=503) from None
         self.created(data, "ticket", "id")
         self._closed.pop(marker.text, None)
         return self._issue(data["ticket"], *unheard(draft), *warnings, *dropped(sent, data["ticket"]))
@@ -243,13 +247,10 @@ class Zendesk(HttpTracker[Settings]):
         data = await self.call("GET", "/tickets", params={"external_id": marker.text})
         found = [
             each
-            for each in self._inside(data, "tickets")
+            for each in list_inside(data, "tickets")
             if each.get("external_id") == marker.text and _may_be_ours(each, marker)
         ]
-        if not found:
-            return None
-        first, *others = sorted(found, key=lambda each: int(each["id"]))
-        return self._issue(first, *(f"ticket #{each['id']} carries {marker.text} too" for each in others))
+        return marker.first_of([self._issue(each) for each in sorted(found, key=lambda each: int(each["id"]))])
 
     async def update(self, issue: Issue, draft: Draft) -> Issue:
         """Set parts of the draft; a new description becomes a comment. Tags are added, and none is taken away."""
@@ -272,19 +273,17 @@ class Zendesk(HttpTracker[Settings]):
     async def attach(self, issue: Issue, file: AttachmentFile) -> None:
         """Upload the file and put it into a comment, unless an earlier try whose answer was lost did."""
         data = await self.call("GET", f"/tickets/{issue.id}/comments", purpose=Purpose.ISSUE)
-        there = [each for told in self._inside(data, "comments") for each in told.get("attachments") or ()]
-        name = " ".join(file.name.split())
-        if (name, file.size) in {(each.get("file_name"), each.get("size")) for each in there}:
+        there = [each for said in list_inside(data, "comments") for each in said.get("attachments") or ()]
+        file = replace(file, name=" ".join(file.name.split()))
+        if file.is_one_of((each.get("file_name"), each.get("size")) for each in there):
             return
-        data = await self.send_file("/uploads", file, params={"filename": name}, purpose=Purpose.LOOK)
-        upload = self._inside(self._inside(data, "upload"), "token")
-        await self._put(
-            issue, {"comment": {**comment(f"<p>{escape(name)}</p>", self.settings), "uploads": [upload]}}
-        )
+        data = await self.send_file("/uploads", file, params={"filename": file.name}, purpose=Purpose.LOOK)
+        html = comment(f"<p>{escape(file.name)}</p>", self.settings)
+        await self._put(issue, {"comment": {**html, "uploads": [inside(data, "upload", "token")]}})
 
     async def state(self, issue: Issue) -> IssueState:
         """Return whether the ticket is solved or closed."""
-        status = str(self._inside(await self._get(issue), "status"))
+        status = str(inside(await self._get(issue), "status", purpose=Purpose.ISSUE))
         return IssueState(status in DONE, status)
 
     async def check(self) -> Report:
@@ -297,11 +296,6 @@ class Zendesk(HttpTracker[Settings]):
         """Return the body of the POST; names are replaced by ids when it is sent."""
         return {"ticket": new_ticket(draft, self.settings)}
 
-    def forget(self) -> None:
-        """Look every name up anew."""
-        for names in (self.fields, *self.places.values()):
-            names.forget()
-
     async def field(self, name: str) -> TicketField | None:
         """Return a custom field by its title or id, None where there is none."""
         found = await self.fields.find(name)
@@ -313,7 +307,7 @@ class Zendesk(HttpTracker[Settings]):
         query: dict[str, str] = {}
         while True:
             data = await self.call("GET", f"/{key}", params=query)
-            items += self._inside(data, key)
+            items += list_inside(data, key)
             if not data.get("next_page"):
                 return items
             query = dict(parse_qsl(urlsplit(data["next_page"]).query))  # the path stays ours, and so does the host
@@ -344,7 +338,7 @@ class Zendesk(HttpTracker[Settings]):
 
     async def _get(self, issue: Issue) -> Any:
         data = await self.call("GET", f"/tickets/{issue.id}", purpose=Purpose.ISSUE)
-        return self._inside(data, "ticket")
+        return inside(data, "ticket", purpose=Purpose.ISSUE)
 
     async def _put(self, issue: Issue, changes: Mapping[str, Json]) -> Any:
         """Change the ticket and return it.
@@ -361,20 +355,7 @@ class Zendesk(HttpTracker[Settings]):
                 raise
             self._closed[str(there.get("external_id"))] = int(there["id"])
             raise Gone(f"ticket {issue.key} is closed and takes no changes", status=422) from None
-        return self._inside(data, "ticket")
-
-    async def _earlier(self, marker: Marker, refused: SameKeyOtherTicket) -> Issue:
-        found = await self.find(marker)
-        if found is not None:
-            return found
-        told = f"an earlier try with this key may still be under way: {refused.message}"
-        raise error_for(Answer(503, told), Purpose.CREATE, self.tools.clock.now())
-
-    def _inside(self, data: Json, key: str) -> Any:
-        if isinstance(data, dict) and data.get(key) is not None:
-            return data[key]
-        told = f"there is no {key} in Zendesk's answer"
-        raise error_for(Answer(200, told), Purpose.ISSUE, self.tools.clock.now())
+        return inside(data, "ticket", purpose=Purpose.ISSUE)
 
     def _issue(self, data: Mapping[str, Json], *warnings: str) -> Issue:
         number = str(data["id"])
@@ -386,7 +367,7 @@ def _may_be_ours(data: Mapping[str, Json], marker: Marker) -> bool:
     """Whether a ticket can still be the bug's: not one that was closed before this delivery's first attempt."""
     if data.get("status") != "closed":
         return True
-    return datetime.fromisoformat(data["created_at"]) >= marker.since - MARGIN
+    return datetime.fromisoformat(data["created_at"]) >= marker.earliest
 
 
 @hookimpl

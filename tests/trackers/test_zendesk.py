@@ -228,7 +228,8 @@ class TestZendesk(TrackerConformance):
         found = await subject.find(draft.marker)
 
         assert found is not None
-        assert (found.id, found.warnings) == (first.id, ("ticket #35437 carries testio-bug-12345 too",))
+        also = f"another issue carries testio-bug-12345: {fake.url}/agent/tickets/35437"
+        assert (found.id, found.warnings) == (first.id, (also,))
 
     @pytest.mark.parametrize("act", ["comment", "update", "attach"])
     async def test_a_closed_ticket_is_followed_up_by_a_new_one(
