@@ -12,8 +12,9 @@ import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, ClassVar, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from bridge import (
     Answer,
@@ -33,9 +34,9 @@ from bridge import (
     Report,
     SdkTracker,
     TrackerError,
-    Unavailable,
     Unit,
-    error_for,
+    fingerprint,
+    unexpected,
 )
 from bridge_plugins._atlassian_answers import Refused, in_context, inspect, no_log_in, only_this
 from bridge_plugins._atlassian_doctor import findings
@@ -47,6 +48,7 @@ from bridge_plugins._atlassian_fields import (
     Screen,
     create_payload,
     did_you_mean,
+    listed,
     update_payload,
 )
 from bridge_plugins._atlassian_settings import JiraSettings
@@ -89,6 +91,12 @@ class JiraTracker(SdkTracker[J, Any]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._screens, self._people = {}, {}
+
+    @property
+    def account(self) -> str:
+        """The host, and the credentials' fingerprint."""
+        url = self.settings.url
+        return f"{urlsplit(url).hostname}/{fingerprint(url, str(self.sign_in()))}"
 
     # The SDK
 
@@ -133,8 +141,7 @@ class JiraTracker(SdkTracker[J, Any]):
         """Return the error that an answer means in Jira's dialect."""
         if denied := no_log_in(answer, self.credential_fix):
             return denied
-        by_status = error_for(answer, purpose, self.tools.clock.now())
-        return in_context(by_status, answer, purpose, self.settings.project)
+        return in_context(super().explain(answer, purpose), answer, purpose, self.settings.project)
 
     async def look(self, path: str, needs: str = "", *, purpose: Purpose = Purpose.LOOK, **params: Any) -> Json:
         """Return the JSON behind a path of the API.
@@ -147,7 +154,7 @@ class JiraTracker(SdkTracker[J, Any]):
         """
         data = await self.run(lambda jira: jira._get_json(path, params), purpose=purpose)  # noqa: SLF001
         if needs and not (isinstance(data, dict) and needs in data):
-            raise Unavailable(f'an answer that Jira does not give: no "{needs}" from {path}', status=200)
+            raise unexpected(f'an answer that Jira does not give: no "{needs}" from {path}', purpose)
         return data
 
     async def send(self, method: str, path: str, payload: Json, purpose: Purpose) -> Json:
@@ -213,7 +220,7 @@ class JiraTracker(SdkTracker[J, Any]):
         """Set the named parts anew. Labels that people added stay."""
         path = f"issue/{issue.id}"
         _, warnings = await self._submit("PUT", path, update_payload, draft, Purpose.ISSUE)
-        return Issue(id=issue.id, key=issue.key, url=issue.url, warnings=warnings)
+        return replace(issue, warnings=warnings)
 
     async def comment(self, issue: Issue, body: Body) -> None:
         """Add a comment."""
@@ -224,8 +231,8 @@ class JiraTracker(SdkTracker[J, Any]):
         if file.size == 0:
             raise Rejected(f"{file.name} is empty: Jira takes no empty files")
         there = await self.look(f"issue/{issue.id}", "fields", purpose=Purpose.ISSUE, fields="attachment")
-        known = {(one.get("filename"), one.get("size")) for one in there["fields"].get("attachment") or ()}
-        if (file.name, file.size) in known:
+        attached = there["fields"].get("attachment") or ()
+        if file.is_one_of((one.get("filename"), one.get("size")) for one in attached):
             return
 
         def upload(jira: Any) -> None:
@@ -266,10 +273,10 @@ class JiraTracker(SdkTracker[J, Any]):
         """Return what is needed to fill in the create screen of the draft's issue type."""
         screen = await self.screen(draft.issue_type)
         wanted: list[Any] = [draft.assignee] if draft.sets("assignee") else []
-        for name, value in draft.fields.items() if draft.sets("fields") else ():
+        for name, value in draft.own_fields.items():
             one = screen.find(name)
             if one and one.is_person:
-                wanted += value if isinstance(value, list | tuple) else [value]
+                wanted += listed(value)
         for who in wanted:
             if who and isinstance(who, str) and who not in self._people:
                 self._people[who] = await self.person(who)

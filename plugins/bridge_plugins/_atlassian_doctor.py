@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bridge import Finding, Gone, Json, NotAllowed, Purpose, Rejected, TrackerError, doctor
-from bridge_plugins._atlassian_fields import Field, Screen, did_you_mean, levels, parent_field
+from bridge import Finding, Gone, Json, NotAllowed, Purpose, Rejected, doctor
+from bridge_plugins._atlassian_fields import Field, Screen, did_you_mean, levels, listed, parent_field
 
 if TYPE_CHECKING:
     from bridge_plugins._atlassian import JiraTracker
@@ -166,7 +166,7 @@ def _unknown(one: Field, value: Json) -> Iterator[tuple[str, tuple[str, ...]]]:
         choices = [one.allowed, one.children.get(names[0], ())] if names else []
         pairs = list(zip(names, choices, strict=False))
     else:
-        pairs = [(str(item), one.allowed) for item in (value if isinstance(value, list | tuple) else [value])]
+        pairs = [(str(item), one.allowed) for item in listed(value)]
     for _, name in doctor.fixed([("", name) for name, _ in pairs]):
         known = next(level for item, level in pairs if item == name)
         if name.casefold() not in {other.casefold() for other in known}:
@@ -197,12 +197,9 @@ async def _attachments(tracker: JiraTracker[Any]) -> list[Finding]:
     try:
         meta = await tracker.look("attachment/meta")
     except (NotAllowed, Rejected) as refusal:
-        return [_no_limit(refusal)]
+        told = f"the limit is not known: {refusal}"
+        return [doctor.warning("attachments", told, "none needed if uploads work")]
     if not meta.get("enabled"):
         fix = 'switch them on in Jira\'s settings, or set attachments = "link"'
         return [doctor.warning("attachments", "attachments are switched off: no file will be uploaded", fix)]
     return [doctor.ok("attachments", f"files up to {int(meta.get('uploadLimit', 0)) / 2**20:g} MiB")]
-
-
-def _no_limit(refusal: TrackerError) -> Finding:
-    return doctor.warning("attachments", f"the limit is not known: {refusal}", "none needed if uploads work")

@@ -214,23 +214,22 @@ def issue_fields(draft: Draft, form: Form) -> tuple[dict[str, Json], tuple[str, 
     """Return `fields` for the parts that the draft sets, and warnings. The configuration's own `fields` win."""
     labels, warnings = _labels(draft, form)
     issue_type = form.screen.issue_type if form.screen else draft.issue_type
-    parts: dict[str, Callable[[], tuple[str, Json]]] = {
-        "title": lambda: ("summary", draft.title),
-        "body": lambda: ("description", draft.body.content),
-        "issue_type": lambda: ("issuetype", issue_type and {"name": issue_type}),
-        "priority": lambda: ("priority", draft.priority and {"name": draft.priority}),
-        "severity": lambda: form.custom(form.severity, draft.severity) if draft.severity else ("severity", ""),
-        "assignee": lambda: ("assignee", draft.assignee and form.person(draft.assignee)),
-        "parent": lambda: _parent(draft.parent, form) if draft.parent else ("parent", ""),
-        "labels": lambda: ("labels", labels),
-    }
-    fields = dict(made() for part, made in parts.items() if draft.sets(part))
-    if draft.sets("fields"):
-        fields |= dict(form.custom(name, value) for name, value in draft.fields.items() if value != "")
-    if isinstance(fields.get("labels"), list) and draft.marker.text not in (
-        fields["labels"] or [draft.marker.text]
-    ):
-        fields["labels"] = [*fields["labels"], draft.marker.text]
+    parent = parent_field(form.screen)
+    fields = draft.chosen(
+        ("title", "summary", draft.title),
+        ("body", "description", draft.body.content),
+        ("issue_type", "issuetype", issue_type and {"name": issue_type}),
+        ("priority", "priority", draft.priority and {"name": draft.priority}),
+        ("assignee", "assignee", draft.assignee and form.person(draft.assignee)),
+        ("parent", parent, draft.parent and ({"key": draft.parent} if parent == "parent" else draft.parent)),
+        ("labels", "labels", labels),
+    )
+    if draft.severity and draft.sets("severity"):
+        fields |= [form.custom(form.severity, draft.severity)]
+    fields |= [form.custom(name, value) for name, value in draft.own_fields.items() if value != ""]
+    own = fields.get("labels")
+    if own and isinstance(own, list) and draft.marker.text not in own:
+        fields["labels"] = [*own, draft.marker.text]
     return {name: value for name, value in fields.items() if value not in ("", [])}, warnings
 
 
@@ -256,11 +255,6 @@ def parent_field(screen: Screen | None) -> str:
     return epics[0] if epics and "parent" not in on_screen else "parent"
 
 
-def _parent(key: str, form: Form) -> tuple[str, Json]:
-    name = parent_field(form.screen)
-    return name, {"key": key} if name == "parent" else key
-
-
 def shaped(one: Field, value: Json, form: Form) -> Json:
     """Return `value` as a person writes it in the shape that the field's type wants.
 
@@ -272,8 +266,7 @@ def shaped(one: Field, value: Json, form: Form) -> Json:
     if value is None or isinstance(value, dict):
         return value
     if one.kind == "array" and not one.custom.endswith(_SPRINT):
-        values = value if isinstance(value, list | tuple) else [value]
-        return [_item(one, one.items, item, form) for item in values if item != ""]
+        return [_item(one, one.items, item, form) for item in listed(value) if item != ""]
     if one.kind == "option-with-child":
         return _cascading(one, value)
     if one.is_rich_text:
@@ -309,6 +302,11 @@ def _number(one: Field, value: Json) -> Json:
         return int(value) if re.fullmatch(r"\s*[+-]?\d+\s*", str(value)) else float(value)
     except ValueError:
         raise Rejected("a value has the wrong type", fields={str(one): f'"{value}" is no number'}) from None
+
+
+def listed(value: Json) -> list[Json]:
+    """Return the values of a list, or the one value that is none."""
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def levels(value: Json) -> list[str]:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from bridge import Finding, Json, Markup, Rejected, Secret, Tracker, doctor, fingerprint, hookimpl
+from bridge import Finding, Json, Markup, Rejected, Secret, Tracker, doctor, hookimpl
 from bridge_plugins._atlassian import JiraTracker
 from bridge_plugins._atlassian_fields import Dialect
 from bridge_plugins._atlassian_settings import JiraSettings
@@ -60,13 +60,6 @@ class JiraCloud(JiraTracker[Settings]):
         "(tokens end after a year at most); a token with scopes needs the gateway as `url`"
     )
     person_fix = "give the e-mail address, or the account id, of somebody with the right to be assigned issues"
-
-    @property
-    def account(self) -> str:
-        """The host, and the credentials' fingerprint."""
-        settings = self.settings
-        key = fingerprint(settings.url, settings.email, settings.token.get_secret_value())
-        return f"{urlsplit(settings.url).hostname}/{key}"
 
     def sign_in(self) -> Mapping[str, Any]:
         """Return e-mail and token: Basic authentication at the site and at the gateway alike."""

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from bridge import Finding, Json, Markup, Secret, Tracker, doctor, fingerprint, hookimpl
+from bridge import Finding, Json, Markup, Secret, Tracker, doctor, hookimpl
 from bridge_plugins._atlassian import JiraTracker
 from bridge_plugins._atlassian_fields import Dialect
 from bridge_plugins._atlassian_settings import JiraSettings
@@ -53,13 +52,6 @@ class JiraServer(JiraTracker[Settings]):
     dialect: ClassVar[Dialect] = Dialect(Markup.JIRA_WIKI, "name")
     credential_fix = "make a new token under Profile > Personal Access Tokens, or correct `user` and `password`"
     person_fix = "give the user name (not the e-mail address) of somebody with the right to be assigned issues"
-
-    @property
-    def account(self) -> str:
-        """The host, and the credentials' fingerprint."""
-        settings = self.settings
-        secrets = [one.get_secret_value() if one else "" for one in (settings.token, settings.password)]
-        return f"{urlsplit(settings.url).hostname}/{fingerprint(settings.url, settings.user, *secrets)}"
 
     def sign_in(self) -> Mapping[str, Any]:
         """Return the token, or user and password, and the CA file."""
