@@ -48,7 +48,7 @@ from bridge import (
     TrackerError,
     TrackerSettings,
     Unavailable,
-    Verdict,
+    doctor,
     hookimpl,
 )
 
@@ -121,18 +121,9 @@ class Page:
 
 def front_matter(draft: Draft) -> dict[str, Json]:
     """Return the values of the front matter that a draft sets; those without a value vanish."""
-    parts: dict[str, Json] = {
-        "title": draft.title,
-        "labels": list(draft.labels),
-        "issue_type": draft.issue_type,
-        "priority": draft.priority,
-        "severity": draft.severity,
-        "assignee": draft.assignee,
-        "parent": draft.parent,
-    }
-    named = {name: value for name, value in parts.items() if value and draft.sets(name)}
-    fields = {name: value for name, value in draft.fields.items() if name not in {"id", "marker"}}
-    return named | (fields if draft.sets("fields") else {})
+    parts = ("title", "labels", "issue_type", "priority", "severity", "assignee", "parent")
+    chosen = draft.chosen(*((part, part, getattr(draft, part)) for part in parts))
+    return chosen | {name: value for name, value in draft.own_fields.items() if name not in {"id", "marker"}}
 
 
 def page(draft: Draft, created: str) -> Page:
@@ -193,7 +184,8 @@ class Files(Tracker[Settings]):
 
     async def state(self, issue: Issue) -> IssueState:
         """Read `status:`."""
-        return await asyncio.to_thread(self._state, issue)
+        status = (await asyncio.to_thread(self._read, issue)).value("status") or "open"
+        return IssueState(status.lower() in {word.lower() for word in self.settings.done}, status)
 
     def preview(self, draft: Draft) -> Json:
         """Return the file as it would be written."""
@@ -206,8 +198,8 @@ class Files(Tracker[Settings]):
         findings = [_writable(standing, folder)]
         free = shutil.disk_usage(standing).free
         if free < _FREE:
-            message, fix = f"{free // 2**20} MiB are left in {standing}", "make room, or choose another `folder`"
-            findings.append(Finding(Verdict.WARNING, "space", message, fix))
+            told = f"{free // 2**20} MiB are left in {standing}"
+            findings.append(doctor.warning("space", told, "make room, or choose another `folder`"))
         return Report(tuple(findings))
 
     def _create(self, draft: Draft) -> Issue:
@@ -254,10 +246,6 @@ class Files(Tracker[Settings]):
                     with file.path.open("rb") as content, _written(target, content) as temporary:
                         temporary.replace(target)
                     return
-
-    def _state(self, issue: Issue) -> IssueState:
-        status = self._read(issue).value("status") or "open"
-        return IssueState(status.lower() in {word.lower() for word in self.settings.done}, status)
 
     @property
     def _root(self) -> Path:
@@ -346,14 +334,14 @@ def _sync(folder: Path) -> None:
 def _writable(standing: Path, folder: Path) -> Finding:
     """Try whether `standing`, the folder or the nearest one above it that exists, can be written to."""
     if not standing.is_dir():
-        return Finding(Verdict.ERROR, "folder", f"{standing} is no folder", "choose another `folder`")
+        return doctor.error("folder", f"{standing} is no folder", "choose another `folder`")
     try:
         with tempfile.TemporaryFile(dir=standing):
-            message = f"{folder} can be written to" if standing == folder else f"{folder} will be made"
-            return Finding(Verdict.OK, "folder", message)
+            told = "can be written to" if standing == folder else "will be made"
+            return doctor.ok("folder", f"{folder} {told}")
     except OSError as error:
         fix = f"let the user that runs the bridge write to {standing}, or choose another `folder`"
-        return Finding(Verdict.ERROR, "folder", f"{standing} cannot be written to: {error.strerror}", fix)
+        return doctor.error("folder", f"{standing} cannot be written to: {error.strerror}", fix)
 
 
 @contextmanager
