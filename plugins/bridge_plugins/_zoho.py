@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Generic, Literal, TypeVar
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import BeforeValidator, Field, WrapValidator
 
 from bridge import (
     Draft,
+    Finding,
     HttpTracker,
     Json,
+    Names,
     NotAllowed,
     Purpose,
     RateLimited,
@@ -24,7 +25,8 @@ from bridge import (
     Tools,
     TrackerError,
     TrackerSettings,
-    fingerprint,
+    doctor,
+    web_address,
 )
 from bridge.oauth import AccessToken
 
@@ -34,22 +36,20 @@ REFUSED = {"invalid_code", "invalid_client", "invalid_client_secret"}
 WRONG = "the refresh token was revoked, the client's secret is wrong, or both are of another `data_center`"
 
 DataCenter = Literal["com", "eu", "in", "com.au", "jp", "com.cn", "sa", "uk", "ca"]
+Address = Annotated[
+    str,
+    web_address("https://accounts.zoho.eu"),
+    WrapValidator(lambda value, read: "" if value == "" else read(value)),
+]
+"""An address, or an empty text."""
+Name = Annotated[str, BeforeValidator(str)]
+"""A name, or an id as a text or as a number."""
 
 
 def host(product: str, data_center: str) -> str:
     """Return the address of a product in a data center."""
     domain = "zohocloud.ca" if data_center == "ca" else f"zoho.{data_center}"
     return f"https://{product}.{domain}"
-
-
-def _address(value: str) -> str:
-    parts = urlsplit(value.strip())
-    if value.strip() and (parts.scheme not in {"http", "https"} or not parts.hostname):
-        raise ValueError('is no address: write it like "https://accounts.zoho.eu", or leave it out')
-    return value.strip().rstrip("/")
-
-
-Address = Annotated[str, AfterValidator(_address)]
 
 
 class ZohoSettings(TrackerSettings):
@@ -72,11 +72,6 @@ class ZohoTracker(HttpTracker[Z], Generic[Z]):
     def __init__(self, name: str, settings: Z, tools: Tools | None = None) -> None:
         super().__init__(name, settings, tools)
         self._access = AccessToken(self._refresh, self.tools.clock)
-
-    @property
-    def account(self) -> str:
-        """The refresh token's fingerprint, for each product."""
-        return f"{self.type}/{fingerprint(self.settings.refresh_token.get_secret_value())}"
 
     async def call(
         self,
@@ -117,6 +112,15 @@ def not_signed_in(data: Json) -> TrackerError | None:
         told = data.get("error_description") or "too many access tokens were asked for"
         return RateLimited(str(told), retry_after=TOKENS_PAUSE)
     return NotAllowed(f"{WRONG} (Zoho: {error})") if error in REFUSED else None
+
+
+async def existence(names: Names, setting: str, value: str) -> Finding:
+    """Return what the doctor says of a name without which nothing can be made."""
+    if await names.find(value) is not None:
+        return doctor.ok(setting, f'{names.what} "{value}" exists')
+    known = await names.all()
+    fix = doctor.did_you_mean(value, known) or f"one of {', '.join(sorted(known)) or 'none that can be seen'}"
+    return doctor.error(setting, f'there is no {names.what} "{value}"', fix)
 
 
 def titled(draft: Draft) -> str:

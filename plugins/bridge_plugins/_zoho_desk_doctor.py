@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 from bridge import Finding, NotAllowed, Rejected, Verdict, doctor
-from bridge.names import Names
+from bridge_plugins._zoho import existence
 from bridge_plugins.zoho_desk import NATIVE
 
 if TYPE_CHECKING:
@@ -41,22 +41,14 @@ async def findings(tracker: ZohoDesk) -> AsyncIterator[Finding]:
 
 async def _places(tracker: ZohoDesk) -> AsyncIterator[Finding]:
     settings = tracker.settings
-    yield await _named(tracker.organizations, "organization", settings.organization)
-    yield await _named(tracker.departments, "department", settings.department)
+    yield await existence(tracker.organizations, "organization", settings.organization)
+    yield await existence(tracker.departments, "department", settings.department)
     department = await tracker.departments.id_of(settings.department)
     data = await tracker.desk("GET", f"/departments/{department}")
     if isinstance(data, dict) and data.get("isEnabled") is False:
         yield doctor.error("department", f"{data.get('name')} is disabled", "enable it, or name another one")
     await tracker.desk("GET", "/tickets/search", params={"departmentId": department, "limit": "1"})
     yield doctor.ok("credentials", "tickets can be searched")
-
-
-async def _named(names: Names, setting: str, value: str) -> Finding:
-    if await names.find(value) is not None:
-        return doctor.ok(setting, f'{names.what} "{value}" exists')
-    known = await names.all()
-    fix = doctor.did_you_mean(value, known) or f"one of {', '.join(sorted(known)) or 'none that can be seen'}"
-    return doctor.error(setting, f'there is no {names.what} "{value}"', fix)
 
 
 async def _people(tracker: ZohoDesk) -> AsyncIterator[Finding]:

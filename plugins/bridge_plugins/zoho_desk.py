@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from bridge import (
     Answer,
@@ -34,12 +34,12 @@ from bridge import (
     Tools,
     Tracker,
     TrackerError,
-    error_for,
+    by_name,
     hookimpl,
+    inside,
 )
-from bridge_plugins._zoho import ZohoSettings, ZohoTracker, host, not_signed_in, titled
+from bridge_plugins._zoho import Name, ZohoSettings, ZohoTracker, host, not_signed_in, titled
 
-MARGIN = timedelta(minutes=5)  # our clock and Zoho's may differ by so much
 PAGE = 100  # the most that the search gives at once
 CREDITS_PAUSE = timedelta(hours=1)  # when the day's credits are used up, and nobody says until when
 NATIVE = frozenset(
@@ -47,9 +47,6 @@ NATIVE = frozenset(
      "channel", "phone", "email", "assigneeId", "entitySkills"}
 )  # fmt: skip
 """Keys of `fields` that are a ticket's own; custom fields have API names that begin with `cf_`."""
-
-Name = Annotated[str, BeforeValidator(str)]
-"""A name, or an id as a text or as a number."""
 
 
 class Settings(ZohoSettings):
@@ -66,19 +63,16 @@ class Settings(ZohoSettings):
 
 def ticket(draft: Draft, settings: Settings) -> dict[str, Json]:
     """Return what is sent for the parts of a draft that are to be set; the assignee is still named."""
-    parts = [
+    sent = draft.chosen(
         ("title", "subject", titled(draft)),
         ("body", "description", draft.body.content),
         ("priority", "priority", draft.priority),
         ("issue_type", "classification", draft.issue_type),
         ("assignee", "assigneeId", draft.assignee),
-    ]
-    sent: dict[str, Json] = {name: value for part, name, value in parts if draft.sets(part) and value}
-    given = draft.fields if draft.sets("fields") else {}
-    sent |= {name: value for name, value in given.items() if name in NATIVE}
-    custom = {name: str(value) for name, value in given.items() if name.startswith("cf_")}
-    if settings.severity_field and draft.severity and draft.sets("severity"):
-        custom = {settings.severity_field: draft.severity, **custom}
+    )
+    sent |= {name: value for name, value in draft.own_fields.items() if name in NATIVE}
+    custom = draft.chosen(("severity", settings.severity_field, draft.severity))
+    custom |= {name: str(value) for name, value in draft.own_fields.items() if name.startswith("cf_")}
     return {**sent, "cf": custom} if custom else sent
 
 
@@ -131,12 +125,11 @@ class ZohoDesk(ZohoTracker[Settings]):
             return error
         if answer.status < 300 or not isinstance(data, dict) or "errorCode" not in data:
             return super().explain(answer, data, purpose)
-        code, words = data["errorCode"], f"{data['errorCode']}: {data.get('message', '')}"
-        told = replace(answer, message=words, fields=_per_field(data))
-        if code == "THRESHOLD_EXCEEDED" and "retry-after" not in answer.headers:
-            wait = str(CREDITS_PAUSE.total_seconds())
-            told = replace(told, headers={**answer.headers, "retry-after": wait})
-        return error_for(told, purpose, self.tools.clock.now())
+        words = f"{data['errorCode']}: {data.get('message', '')}"
+        refusal = self.refusal(replace(answer, message=words, fields=_per_field(data)), purpose)
+        if data["errorCode"] == "THRESHOLD_EXCEEDED" and refusal.retry_after is None:
+            refusal.retry_after = CREDITS_PAUSE
+        return refusal
 
     async def desk(self, method: str, path: str, purpose: Purpose = Purpose.LOOK, **request: Any) -> Json:
         """Send a request to the configured organization."""
@@ -146,21 +139,16 @@ class ZohoDesk(ZohoTracker[Settings]):
         """Make the ticket."""
         sent, warnings = await self._resolved(new_ticket(draft, self.settings), draft)
         sent["departmentId"] = await self._department()
-        try:
-            data = await self.desk("POST", "/tickets", Purpose.CREATE, json=sent)
-        except Rejected:
-            self.departments.forget()  # the id that we remember may be of one that was deleted
-            self.agents.forget()
-            raise
+        data = await self.desk("POST", "/tickets", Purpose.CREATE, json=sent)
         self.created(data, "id")
         return self._issue(data, *warnings, *dropped(sent, data))
 
     async def find(self, marker: Marker) -> Issue | None:
         """Look for the marker in the department's tickets since the first attempt, oldest first."""
-        start, end = marker.since - MARGIN, self.tools.clock.now() + MARGIN
+        end = self.tools.clock.now() + timedelta(minutes=5)  # Zoho's clock may be ahead of ours
         query = {
             "departmentId": await self._department(),
-            "createdTimeRange": f"{_text(start)},{_text(end)}",
+            "createdTimeRange": f"{_text(marker.earliest)},{_text(end)}",
             "sortBy": "createdTime",
         }
         async for each in self.listing("/tickets/search", **query):
@@ -173,7 +161,8 @@ class ZohoDesk(ZohoTracker[Settings]):
         sent, warnings = await self._resolved(ticket(draft, self.settings), draft)
         if sent:
             data = await self.desk("PATCH", f"/tickets/{issue.id}", Purpose.ISSUE, json=sent)
-            warnings += dropped(sent, self._verified(data))
+            inside(data, "id", purpose=Purpose.ISSUE)
+            warnings += dropped(sent, data)
         return replace(issue, warnings=tuple(warnings))
 
     async def comment(self, issue: Issue, body: Body) -> None:
@@ -183,17 +172,16 @@ class ZohoDesk(ZohoTracker[Settings]):
 
     async def attach(self, issue: Issue, file: AttachmentFile) -> None:
         """Upload a file, unless an earlier try whose answer was lost did."""
-        path, name = f"/tickets/{issue.id}/attachments", " ".join(file.name.split())[:100]
+        path, file = f"/tickets/{issue.id}/attachments", replace(file, name=" ".join(file.name.split())[:100])
         there = await self.desk("GET", path, Purpose.ISSUE, params={"limit": str(PAGE)})
-        if (name, str(file.size)) in {(each["name"], str(each["size"])) for each in _data(there)}:
-            return
-        public = str(self.settings.public).lower()
-        path = f"{path}?isPublic={public}"
-        await self.upload(path, replace(file, name=name), headers=await self._organization())
+        if not file.is_one_of((each["name"], each["size"]) for each in _data(there)):
+            public = str(self.settings.public).lower()
+            await self.upload(f"{path}?isPublic={public}", file, headers=await self._organization())
 
     async def state(self, issue: Issue) -> IssueState:
         """Return whether the ticket is closed or in the trash."""
-        data = self._verified(await self.desk("GET", f"/tickets/{issue.id}", Purpose.ISSUE))
+        data = await self.desk("GET", f"/tickets/{issue.id}", Purpose.ISSUE)
+        inside(data, "id", purpose=Purpose.ISSUE)
         if data.get("isTrashed") or data.get("isDeleted"):
             return IssueState(True, "in the trash")
         return IssueState(data.get("statusType") == "Closed", str(data.get("status") or "Open"))
@@ -238,7 +226,7 @@ class ZohoDesk(ZohoTracker[Settings]):
         }
 
     async def _named(self, path: str, *keys: str) -> Mapping[str, str]:
-        return _ids([each async for each in self.listing(path)], *keys)
+        return by_name([each async for each in self.listing(path)], *keys)
 
     async def _organization(self) -> dict[str, str]:
         return {"orgId": await self.organizations.needed(self.settings.organization, "organization")}
@@ -258,11 +246,6 @@ class ZohoDesk(ZohoTracker[Settings]):
             warnings += [f'fields: "{name}" is no API name of a field: left out' for name in unknown]
         return sent, warnings
 
-    def _verified(self, data: Json) -> dict[str, Json]:
-        if isinstance(data, dict) and data.get("id"):
-            return data
-        raise error_for(Answer(200, "there is no id in Desk's answer"), Purpose.ISSUE, self.tools.clock.now())
-
     def _issue(self, data: Mapping[str, Json], *warnings: str) -> Issue:
         key = f"#{data['ticketNumber']}" if data.get("ticketNumber") else str(data["id"])
         url = data.get("webUrl") or f"{host('desk', self.settings.data_center)}/agent/tickets/{data['id']}"
@@ -272,10 +255,6 @@ class ZohoDesk(ZohoTracker[Settings]):
 def _data(answer: Json) -> list[dict[str, Json]]:
     """Return the items of a list; an empty one is answered with 204."""
     return list(answer.get("data") or ()) if isinstance(answer, dict) else []
-
-
-def _ids(items: list[dict[str, Json]], *keys: str) -> dict[str, str]:
-    return {each[key]: str(each["id"]) for key in keys for each in items if each.get(key)}
 
 
 def _text(moment: datetime) -> str:
