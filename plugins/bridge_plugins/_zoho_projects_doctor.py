@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from bridge import Finding, Json, Names, NotAllowed, Rejected, Verdict, doctor
+from bridge import Finding, Json, NotAllowed, Rejected, Verdict, doctor
+from bridge_plugins._zoho import existence
 from bridge_plugins._zoho_projects_names import LISTS
 
 if TYPE_CHECKING:
@@ -37,19 +38,11 @@ async def findings(tracker: ZohoProjects) -> AsyncIterator[Finding]:
 
 async def _places(tracker: ZohoProjects) -> AsyncIterator[Finding]:
     settings, names = tracker.settings, tracker.names
-    yield await _place(names.portals, "portal", settings.portal)
-    yield await _place(names.projects, "project", settings.project)
+    yield await existence(names.portals, "portal", settings.portal)
+    yield await existence(names.projects, "project", settings.project)
     await tracker.call("GET", f"/api/v3{await names.path()}")
     await tracker.call("GET", await tracker.path(), params={"page": "1", "per_page": "1"})
     yield doctor.ok("credentials", "the project's bugs can be read")
-
-
-async def _place(names: Names, setting: str, value: str) -> Finding:
-    if await names.find(value) is not None:
-        return doctor.ok(setting, f'{names.what} "{value}" exists')
-    known = await names.all()
-    fix = doctor.did_you_mean(value, known) or f"one of {', '.join(sorted(known)) or 'none that can be seen'}"
-    return doctor.error(setting, f'there is no {names.what} "{value}"', fix)
 
 
 async def _values(tracker: ZohoProjects) -> AsyncIterator[Finding]:

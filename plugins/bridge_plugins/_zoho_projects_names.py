@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from html import unescape
 from typing import Any
 
-from bridge import Json, Names
+from bridge import Directory, Json, Names, by_name
 from bridge.clock import Clock
 
 Call = Callable[..., Awaitable[Json]]
@@ -28,7 +28,7 @@ LISTS = {
 """Fields that hold an id, and where its values are listed."""
 
 
-class Directory:
+class ZohoProjectsNames(Directory):
     """What one project has, by name.
 
     Args:
@@ -62,11 +62,6 @@ class Directory:
         """Return the path of the project, the same in both APIs but for their prefix."""
         return f"/portal/{await self.portal()}/projects/{await self.project()}"
 
-    def forget(self) -> None:
-        """Look everything up anew."""
-        for names in (self.portals, self.projects, self.people, *self.values.values()):
-            names.forget()
-
     def _names_of(self, field: str, clock: Clock) -> Names:
         async def fetch() -> Mapping[str, str]:
             data = await self._call("GET", f"/restapi{await self.path()}/bugs/defaultfields/")
@@ -84,8 +79,7 @@ class Directory:
 
     async def _people(self) -> Mapping[str, str]:
         found = await self._pages(f"/api/v3{await self.path()}/users", "users")
-        keys = ("email", "full_name", "name")
-        return {str(each[key]): str(each["zpuid"]) for key in keys for each in found if each.get(key)}
+        return by_name(found, "email", "full_name", "name", id_key="zpuid")
 
     async def _pages(self, path: str, key: str) -> list[dict[str, Json]]:
         found: list[dict[str, Json]] = []

@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from bridge import (
     Answer,
@@ -37,19 +37,15 @@ from bridge import (
     Tools,
     Tracker,
     TrackerError,
-    error_for,
     hookimpl,
+    inside,
+    unexpected,
 )
 from bridge.units import CallRate, parse_rate
-from bridge_plugins._zoho import ZohoSettings, ZohoTracker, host, not_signed_in, titled
-from bridge_plugins._zoho_projects_names import LISTS, Directory, has_more, items
+from bridge_plugins._zoho import Name, ZohoSettings, ZohoTracker, host, not_signed_in, titled
+from bridge_plugins._zoho_projects_names import LISTS, ZohoProjectsNames, has_more, items
 
-MARGIN = timedelta(minutes=5)  # our clock and Zoho's may differ by so much
-LOCKED = timedelta(minutes=30)  # after too many requests
 PAGE, PAGES = 200, 25  # bugs that are read at most: 100 requests in two minutes are permitted
-
-Name = Annotated[str, BeforeValidator(str)]
-"""A name, or an id as a text or as a number."""
 
 
 class Settings(ZohoSettings):
@@ -69,15 +65,14 @@ class Settings(ZohoSettings):
 
 def bug(draft: Draft) -> dict[str, Json]:
     """Return what is sent for the parts of a draft that are to be set; values of lists are still named."""
-    parts = [
+    chosen = draft.chosen(
         ("title", "name", titled(draft)),
         ("body", "description", draft.body.content),
         ("severity", "severity", draft.severity),
         ("issue_type", "classification", draft.issue_type),
         ("assignee", "assignee", draft.assignee),
-    ]
-    sent: dict[str, Json] = {name: value for part, name, value in parts if draft.sets(part) and value}
-    return sent | (dict(draft.fields) if draft.sets("fields") else {})
+    )
+    return {**chosen, **draft.own_fields}
 
 
 def new_bug(draft: Draft, settings: Settings) -> dict[str, Json]:
@@ -103,12 +98,13 @@ class ZohoProjects(ZohoTracker[Settings]):
     title_limit = 200  # of some 250: the marker follows; Zoho publishes none
     body_limit = 60_000  # Zoho publishes none
     settle = timedelta(seconds=30)
+    limit_lasts = timedelta(minutes=30)  # so long Zoho locks the API
     default_labels: ClassVar[tuple[str, ...]] = ()
     default_severities: ClassVar[Mapping[str, str]] = {"critical": "Critical", "high": "Major", "low": "Minor"}
 
     def __init__(self, name: str, settings: Settings, tools: Tools | None = None) -> None:
         super().__init__(name, settings, tools)
-        self.names = Directory(settings.portal, settings.project, self.call, self.tools.clock)
+        self.names = ZohoProjectsNames(settings.portal, settings.project, self.call, self.tools.clock)
 
     @property
     def base_url(self) -> str:
@@ -127,23 +123,17 @@ class ZohoProjects(ZohoTracker[Settings]):
             return super().explain(answer, data, purpose)
         status = answer.status if answer.status >= 300 else _status(problem)
         words = _words(problem) or answer.message
-        told = replace(answer, status=status, message=words, fields=_per_field(problem))
-        if status == 429 and "retry-after" not in answer.headers:
-            told = replace(told, headers={**answer.headers, "retry-after": str(LOCKED.total_seconds())})
         if problem.get("title") == "URL_RULE_NOT_CONFIGURED":
             return NotAllowed(f"{words}: correct `portal`, `project`, `product` or `issues_path`", status=status)
-        return error_for(told, purpose, self.tools.clock.now())
+        told = replace(answer, status=status, message=words, fields=_per_field(problem))
+        return self.refusal(told, purpose)
 
     async def create(self, draft: Draft) -> Issue:
         """Make the bug."""
         path = await self.path()
         sent, warnings = await self._resolved(new_bug(draft, self.settings))
         web = await self._web()
-        try:
-            data = _bug(await self.call("POST", path, purpose=Purpose.CREATE, json=sent))
-        except Rejected:
-            self.names.forget()  # an id that we remember may be of something that was deleted
-            raise
+        data = _bug(await self.call("POST", path, purpose=Purpose.CREATE, json=sent))
         self.created(data, "id")
         return self._issue(data, web, *_unheard(draft), *warnings, *dropped(sent, data))
 
@@ -157,7 +147,7 @@ class ZohoProjects(ZohoTracker[Settings]):
                 if marker.found_in(str(each.get("name", ""))):
                     return self._issue(each, await self._web())
             age.read(found)
-            if not has_more(data) or age.is_before(marker.since - MARGIN):
+            if not has_more(data) or age.is_before(marker.earliest):
                 return None
         told = f"none of {PAGE * PAGES} bugs that were read is the bug's, and there are more"
         raise Rejected(f"{told}: look for {marker.text} there; if it is missing, replay this delivery")
@@ -197,19 +187,17 @@ class ZohoProjects(ZohoTracker[Settings]):
             raise Rejected(f"{told}: {refusal.message}", status=refusal.status) from None
         stored = [str(each["attachment_id"]) for each in items(data, "attachment") if each.get("attachment_id")]
         if not stored:
-            raise self._odd("no attachment_id")
+            raise unexpected("there is no attachment_id in the answer")
         chosen = {"attachment_ids": (None, json.dumps(stored[:1]))}
         path = f"{await self.path(issue)}/attachments"
         await self.call("POST", path, purpose=Purpose.ISSUE, files=chosen)
 
     async def state(self, issue: Issue) -> IssueState:
         """Return whether the bug's status is of the type closed, or one of `done`."""
-        status = (await self._existing(issue)).get("status")
-        if not isinstance(status, dict) or not status.get("name"):
-            raise self._odd("no status")
-        name = str(status["name"])
+        data = await self._existing(issue)
+        name = str(inside(data, "status", "name", purpose=Purpose.ISSUE))
         done = name.casefold() in {each.casefold() for each in self.settings.done}
-        return IssueState(done or status.get("is_closed_type") is True, name)
+        return IssueState(done or data["status"].get("is_closed_type") is True, name)
 
     async def choices(self, setting: str) -> Mapping[str, str]:
         """Return the portals that the client sees, or the portal's projects."""
@@ -266,9 +254,6 @@ class ZohoProjects(ZohoTracker[Settings]):
     def _issue(self, data: Mapping[str, Json], web: str, *warnings: str) -> Issue:
         number = str(data["id"])  # nineteen digits: never a float
         return Issue(id=number, key=str(data.get("prefix") or number), url=f"{web}/{number}", warnings=warnings)
-
-    def _odd(self, words: str) -> TrackerError:
-        return error_for(Answer(200, f"{words} in Zoho's answer"), Purpose.ISSUE, self.tools.clock.now())
 
 
 def _bug(data: Json) -> dict[str, Json]:
