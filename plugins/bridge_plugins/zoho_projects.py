@@ -296,17 +296,14 @@ def _unheard(draft: Draft) -> list[str]:
 
 def _words(problem: Mapping[str, Json]) -> str:
     title = problem.get("title") or problem.get("message") or ""
-    details = [str(each["message"]) for each in _details(problem) if each.get("message")]
+    details = [str(each["message"]) for each in items(problem, "details") if each.get("message")]
     return ": ".join(filter(None, [str(title), "; ".join(details)]))
 
 
 def _per_field(problem: Mapping[str, Json]) -> dict[str, str]:
-    named = [(each.get("field") or each.get("field_name"), each.get("message")) for each in _details(problem)]
+    details = items(problem, "details")
+    named = [(each.get("field") or each.get("field_name"), each.get("message")) for each in details]
     return {str(name): str(told) for name, told in named if name}
-
-
-def _details(problem: Mapping[str, Json]) -> list[dict[str, Json]]:
-    return items(problem, "details")
 
 
 def _status(problem: Mapping[str, Json]) -> int:
