@@ -35,6 +35,7 @@ class Request:
         path: Without the query, percent-encoding as sent.
         query: Every parameter with all its values.
         headers: Names in lower case; repeated ones joined by a comma.
+        at: When it arrived, in seconds of the monotonic clock; a LATE_BEFORE fault has it processed later.
     """
 
     method: str
@@ -42,6 +43,7 @@ class Request:
     query: Mapping[str, list[str]]
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+    at: float = field(default_factory=time.monotonic, repr=False, compare=False)
 
     @cached_property
     def json(self) -> Json:

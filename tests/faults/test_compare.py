@@ -81,3 +81,12 @@ def test_a_step_is_reached_the_time_it_should_be(monkeypatch: pytest.MonkeyPatch
     for expected in ([], [1], [1]):
         assert ids.new_id(5) == 5  # type: ignore[arg-type, comparison-overlap]
         assert reached == expected
+
+
+def test_a_comment_that_the_tracker_was_slow_with_has_its_place_where_it_was_sent():
+    """Its sender gave up waiting, and sent it once more, and then the next one."""
+    issue = made(0)
+    for export, at in ((1, 20.0), (2, 30.0), (1, 10.0)):
+        issue.hear(export, at)
+
+    assert issue.told == [0, 1, 1, 2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -31,7 +32,8 @@ class Made:
     Attributes:
         key: The client-made id.
         shown_at: When the index of the search knows it.
-        told: Which exports of the bug it tells of, in the order in which they came.
+        told: Which exports of the bug it tells of, in the order in which the requests came. A tracker that takes its
+            time with a comment, longer than anybody waits, shows it below a later one: nobody can prevent that.
         files: Names of the files that came whole, in order.
         broken: Names of those that did not.
     """
@@ -45,6 +47,13 @@ class Made:
     told: list[int]
     files: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    _came: list[float] = field(default_factory=lambda: [0.0])
+
+    def hear(self, export: int, at: float) -> None:
+        """Take a comment that tells of an export, in a request that came at this moment."""
+        place = bisect(self._came, at)
+        self._came.insert(place, at)
+        self.told.insert(place, export)
 
 
 class Dice:
@@ -256,8 +265,9 @@ class TrackerServer(FaultyServer):
         made = self.issues[int(found[1]) - 1]
         if found[2] == "comments":
             assert isinstance(request.json, dict)
-            made.told.append(int(TOLD.findall(request.json["text"])[-1]))
-            self.heard.add((made.bug, made.told[-1]))
+            export = int(TOLD.findall(request.json["text"])[-1])
+            made.hear(export, request.at)
+            self.heard.add((made.bug, export))
         else:
             (file,) = request.files
             whole = file.content == picture(file.name)
