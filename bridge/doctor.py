@@ -89,9 +89,8 @@ def issue_types_of(tracker: Tracker[Any]) -> Configured:
 
 
 def assignees_of(tracker: Tracker[Any]) -> Configured:
-    """Return the people in a tracker's `assignee`, where they are the same for every bug."""
-    assignee: str = tracker.settings.assignee
-    return [("assignee", name) for name in people_in(assignee)] if fixed([("assignee", assignee)]) else []
+    """Return the people in a tracker's `assignee` that hold no template."""
+    return fixed([("assignee", name) for name in people_in(tracker.settings.assignee)])
 
 
 def unused(tracker: Tracker[Any], settings: Iterable[str], fix: str) -> Iterator[Finding]:

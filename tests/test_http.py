@@ -186,7 +186,7 @@ def test_how_long_a_limit_lasts_is_told_by_one_of_its_headers_or_known(
 
 
 @pytest.mark.parametrize(
-    ("status", "purpose", "asked"), [(422, CREATE, 2), (422, ISSUE, 1), (422, LOOK, 1), (500, CREATE, 1)]
+    ("status", "purpose", "asked"), [(422, CREATE, 2), (404, CREATE, 2), (403, CREATE, 1), (422, ISSUE, 1), (422, LOOK, 1), (500, CREATE, 1)]
 )
 def test_names_are_looked_up_anew_after_a_refused_create(status: int, purpose: Purpose, asked: int) -> None:
     looked_up = []
@@ -204,7 +204,7 @@ def test_names_are_looked_up_anew_after_a_refused_create(status: int, purpose: P
 
     with Server() as server:
         server.reply = Reply(status)
-        talk(server, work)
+        talk(server, work, Board)
 
     assert len(looked_up) == asked
 

@@ -75,7 +75,7 @@ class Rhythm:
     backlog: int
 
 
-LONG = Rhythm(fault_every=30, life=(0.3, 4.0), database_every=(15, 45), backlog=400)
+LONG = Rhythm(fault_every=30, life=(0.1, 1.5), database_every=(10, 30), backlog=400)
 SHORT = Rhythm(fault_every=8, life=(0.2, 1.2), database_every=(3, 6), backlog=100)
 
 
