@@ -5,18 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bridge.address import web_address
+    from bridge.answers import Answer, Purpose, error_for, inside, list_inside, unexpected
     from bridge.errors import Gone, InDoubt, NotAllowed, RateLimited, Rejected, TrackerError, Unavailable
     from bridge.hookspecs import hookimpl
-    from bridge.http import (
-        Answer,
-        HttpTracker,
-        Purpose,
-        error_for,
-        fingerprint,
-        inside,
-        list_inside,
-        unexpected,
-    )
+    from bridge.http import HttpTracker
     from bridge.model import (
         Attachment,
         AttachmentFile,
@@ -36,18 +28,18 @@ if TYPE_CHECKING:
     )
     from bridge.names import Directory, Names, by_name
     from bridge.sdk import SdkTracker
-    from bridge.secrets import Secret
-    from bridge.tracker import Tools, Tracker, TrackerSettings, Unit
+    from bridge.secrets import Secret, fingerprint
+    from bridge.tracker import Name, Tools, Tracker, TrackerSettings, Unit
 
 __all__ = [
     "Answer", "Attachment", "AttachmentFile", "Body", "Bug", "Directory", "Draft", "Finding", "Gone",
-    "HttpTracker", "InDoubt", "Issue", "IssueState", "Json", "Kind", "Level", "Marker", "Markup", "Names",
+    "HttpTracker", "InDoubt", "Issue", "IssueState", "Json", "Kind", "Level", "Marker", "Markup", "Name", "Names",
     "NotAllowed", "Purpose", "RateLimited", "Rejected", "Report", "SdkTracker", "Secret", "Tools",
     "Tracker", "TrackerError", "TrackerSettings", "Unavailable", "Unit", "Verdict", "by_name", "error_for",
     "fingerprint", "hookimpl", "inside", "list_inside", "unexpected", "web_address",
 ]  # fmt: skip
 
-_MODULES = ("errors", "model", "secrets", "address", "tracker", "hookspecs", "names", "http", "sdk")
+_MODULES = ("errors", "model", "secrets", "address", "answers", "tracker", "hookspecs", "names", "http", "sdk")
 """Where the names are; what costs least to import comes first."""
 
 

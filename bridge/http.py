@@ -1,31 +1,23 @@
-"""Talking HTTP to trackers: one client, one place that turns answers and broken connections into errors.
-
-`HttpTracker` is the base of trackers that speak HTTP without an SDK; `Answer` and `error_for` are shared with
-`bridge.sdk`, so that a status means the same wherever it comes from.
-"""
+"""Talking HTTP to trackers: one client, one place that turns answers and broken connections into errors."""
 
 from __future__ import annotations
 
 import asyncio
-import enum
-import hashlib
 import json
 import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Generic
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic
 from urllib.parse import urlsplit
 
-from bridge.errors import Gone, InDoubt, NotAllowed, RateLimited, Rejected, TrackerError, Unavailable
+from bridge.answers import SHOWN, Answer, Purpose, redacted, unexpected, words_in
+from bridge.errors import InDoubt, NotAllowed, Rejected, TrackerError, Unavailable
 from bridge.lazy import lazily
 from bridge.model import AttachmentFile, Json
 from bridge.names import forget_names
-from bridge.secrets import secrets_in
+from bridge.secrets import fingerprint, secrets_in
 from bridge.tracker import S, Tracker
 
 if TYPE_CHECKING:
@@ -36,89 +28,7 @@ else:
 USER_AGENT = "tracker-bridge"
 CONTENT = "<the file's content in base64>"
 """Stands in the JSON of `HttpTracker.send_encoded` where the file's content is to come."""
-_LONGEST_WAIT = timedelta(days=30)  # more is a mistake of the server, and would overflow dates
 _PIECE = 65536  # bytes of a file that are read at once
-_SHOWN = 500  # characters of an answer that is not JSON; enough to recognise a proxy's page
-
-
-class Purpose(enum.StrEnum):
-    """What a request is for: the same answer means different things."""
-
-    LOOK = "look"
-    CREATE = "create"
-    ISSUE = "issue"
-    """Something done to an issue that we know."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back, whoever fetched it.
-
-    Attributes:
-        status: HTTP status.
-        message: The tracker's own words.
-        fields: The tracker's words per field.
-        headers: Names in lower case.
-    """
-
-    status: int
-    message: str = ""
-    fields: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """Return how long `Retry-After` asks to wait, None where it does not say (RFC 9110, section 10.2.3).
-
-    Args:
-        headers: Names in lower case.
-        now: The present moment in UTC, for the form that names a moment.
-    """
-    value = headers.get("retry-after", "").strip()
-    with suppress(ValueError, OverflowError):
-        return min(timedelta(seconds=max(0.0, float(value))), _LONGEST_WAIT)
-    with suppress(ValueError, TypeError):
-        moment = parsedate_to_datetime(value)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return min(max(timedelta(0), moment - now), _LONGEST_WAIT)
-    return None
-
-
-def until(end: str, now: datetime) -> timedelta | None:
-    """Return how long it is until `end`, in seconds since 1970 or, where that is no time of today's, from now.
-
-    Args:
-        end: A number; for any other text None is returned.
-        now: The present moment in UTC.
-    """
-    with suppress(ValueError, OverflowError):
-        seconds = float(end)
-        wait = seconds - now.timestamp() if seconds > _LONGEST_WAIT.total_seconds() else seconds
-        return min(max(timedelta(0), timedelta(seconds=wait)), _LONGEST_WAIT)
-    return None
-
-
-def error_for(answer: Answer, purpose: Purpose, now: datetime) -> TrackerError:
-    """Return the error that an unsuccessful answer means, going by its status alone.
-
-    Trackers that say it otherwise look at the body first (`HttpTracker.explain`, `SdkTracker.explain`).
-    A 5xx after a create is always in doubt: it may come from a gateway in front of a server that created.
-    """
-    status, message = answer.status, answer.message or f"HTTP {answer.status}"
-    wait = retry_after(answer.headers, now)
-    if status == 429:
-        return RateLimited(message, status=status, retry_after=wait)
-    if status in {401, 403, 407}:
-        return NotAllowed(message, status=status, fields=answer.fields)
-    if status in {404, 410} and purpose is Purpose.ISSUE:
-        return Gone(message, status=status)
-    if status == 408 or status >= 500 or status < 300:
-        kind = InDoubt if purpose is Purpose.CREATE else Unavailable
-        return kind(message, status=status, retry_after=wait)
-    if status < 400:
-        target = answer.headers.get("location", "another address").split("?")[0]
-        return Rejected(f"redirected to {target}: correct the address in the configuration", status=status)
-    return Rejected(message, status=status, fields=answer.fields)
 
 
 def broken_connection(error: httpx.TransportError, purpose: Purpose) -> TrackerError:
@@ -162,73 +72,12 @@ async def without_refused(
     return answer, [f"{name} is left out: {words}" for name, words in refused.items()]
 
 
-def unexpected(words: str, purpose: Purpose = Purpose.LOOK) -> TrackerError:
-    """Return the error that a success means without what it should hold: `words` say what is missing."""
-    return (InDoubt if purpose is Purpose.CREATE else Unavailable)(words, status=200)
-
-
-def inside(data: Json, *path: str | int, purpose: Purpose = Purpose.LOOK) -> Json:
-    """Return what `path` leads to in an answer.
-
-    Raises:
-        TrackerError: It is not there, or null (`unexpected`).
-    """
-    value = data
-    for step in path:
-        try:
-            value = value[step]
-        except (LookupError, TypeError):
-            value = None
-    if value is None:
-        raise unexpected(f"there is no {'.'.join(map(str, path))} in the answer", purpose)
-    return value
-
-
-def list_inside(data: Json, *path: str | int, purpose: Purpose = Purpose.LOOK) -> list[dict[str, Json]]:
-    """Return the list that `path` leads to in an answer; without a path the answer itself.
-
-    Raises:
-        TrackerError: There is none (`unexpected`).
-    """
-    value = inside(data, *path, purpose=purpose) if path else data
-    if not isinstance(value, list):
-        where = f" at {'.'.join(map(str, path))}" if path else ""
-        raise unexpected(f"there is no list{where} in the answer", purpose)
-    return value
-
-
-def words_in(data: Json) -> str:
-    """Return what the JSON of a refusal says to a person: its message where it has one, else its beginning."""
-    if isinstance(data, dict):
-        named = (data.get(name) for name in ("message", "error_description", "detail", "error", "title"))
-        message = next((words for words in named if isinstance(words, str) and words), "")
-        if message:
-            return message
-    return json.dumps(data, ensure_ascii=False)[:_SHOWN] if data else ""
-
-
-def fingerprint(*parts: str) -> str:
-    """Return a short name for a set of credentials from which they cannot be recovered."""
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
-
-
 class HttpTracker(Tracker[S], Generic[S]):
     """Base of trackers that are spoken to in HTTP.
 
     A subclass defines `base_url` and `headers` (or `auth`), and uses `call`. One client serves the tracker for
     life. Redirects are not followed: a followed POST turns into a GET.
     """
-
-    absent: ClassVar[str] = ""
-    """What 404 means where no issue was asked for, and what to correct: `"the board does not exist: ..."`.
-    `{settings.board}` in it stands for that setting."""
-
-    limit_ends: ClassVar[str] = ""
-    """Header, in lower case, that tells the end of a rate limit where there is no `Retry-After`: in seconds
-    since 1970, or from now."""
-
-    limit_lasts: ClassVar[timedelta | None] = None
-    """How long a rate limit lasts of which no header tells the end."""
 
     _client: httpx.AsyncClient | None = None
 
@@ -308,7 +157,7 @@ class HttpTracker(Tracker[S], Generic[S]):
                 value = None
         if value is None or value == "":
             names = ".".join(map(str, path))
-            raise self._redacted(InDoubt(f"the answer to the create holds no {names}: {str(data)[:_SHOWN]}"))
+            raise self._redacted(InDoubt(f"the answer to the create holds no {names}: {str(data)[:SHOWN]}"))
         return value
 
     async def graphql(
@@ -473,24 +322,6 @@ class HttpTracker(Tracker[S], Generic[S]):
             return None
         return self.refusal(replace(answer, message=answer.message or words_in(data)), purpose)
 
-    def refusal(self, answer: Answer, purpose: Purpose) -> TrackerError:
-        """Return the error that an unsuccessful answer means, once its words are known: `error_for`, and more.
-
-        Goes by `absent`, `limit_ends` and `limit_lasts`.
-
-        Args:
-            answer: With the tracker's own words, and those per field.
-            purpose: What the request was for.
-        """
-        now = self.tools.clock.now()
-        if answer.status == 404 and purpose is not Purpose.ISSUE and self.absent:
-            told = f"{self.absent.format(settings=self.settings)} ({self.label}: {answer.message})"
-            return NotAllowed(told, status=404)
-        error = error_for(answer, purpose, now)
-        if isinstance(error, RateLimited) and error.retry_after is None:
-            error.retry_after = until(answer.headers.get(self.limit_ends, ""), now) or self.limit_lasts
-        return error
-
     @property
     def client(self) -> httpx.AsyncClient:
         """The tracker's own client, made at its first use."""
@@ -527,7 +358,7 @@ class HttpTracker(Tracker[S], Generic[S]):
             message = "" if data is not None else response.reason_phrase if response.status_code >= 300 else ""
         except ValueError:
             kind = response.headers.get("content-type", "no type").split(";")[0]
-            words = response.text[:_SHOWN].strip()
+            words = response.text[:SHOWN].strip()
             plain = kind == "text/plain" and response.status_code >= 400  # some trackers refuse in plain words
             message = words if plain and words else f"an answer that is no JSON ({kind}): {words}"
         headers = {name.lower(): value for name, value in response.headers.items()}
@@ -568,13 +399,3 @@ def _trusting(ca_file: Path | None) -> dict[str, Any]:
     except OSError as error:  # an SSLError is one
         raise NotAllowed(f"ca_file: {ca_file} cannot be used: {error.strerror or error}") from None
     return {"verify": context}
-
-
-def redacted(error: TrackerError, redact: Any) -> TrackerError:
-    """Return `error` of the same class with every secret taken out of its words."""
-    return type(error)(
-        redact(error.message),
-        status=error.status,
-        fields={redact(name): redact(text) for name, text in error.fields.items()},
-        retry_after=error.retry_after,
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -330,6 +330,10 @@ class AttachmentFile:
     size: int
     url: str
 
+    def with_name_within(self, limit: int) -> AttachmentFile:
+        """Return the file with its name on one line, and at most `limit` characters of it."""
+        return replace(self, name=" ".join(self.name.split())[:limit])
+
     def is_one_of(self, attached: Iterable[tuple[Json, Json]]) -> bool:
         """Whether an issue has this file already: an earlier try, whose answer was lost, attached it.
 
@@ -369,6 +373,11 @@ class Report:
     """Everything the doctor found out about one tracker."""
 
     findings: tuple[Finding, ...] = ()
+
+    @classmethod
+    async def of(cls, findings: AsyncIterable[Finding]) -> Report:
+        """Return a report of findings as they are made."""
+        return cls(tuple([each async for each in findings]))
 
     @property
     def ok(self) -> bool:

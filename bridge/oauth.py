@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from bridge.answers import words_in
 from bridge.clock import Clock, SystemClock
 from bridge.errors import NotAllowed, Rejected
-from bridge.http import words_in
 from bridge.model import Json
 
 T = TypeVar("T")

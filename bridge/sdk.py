@@ -9,8 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
+from bridge.answers import Answer, Purpose, redacted
 from bridge.errors import InDoubt, Rejected, TrackerError, Unavailable
-from bridge.http import Answer, Purpose, error_for, redacted
 from bridge.tracker import S, Tracker
 
 C = TypeVar("C")
@@ -37,7 +37,7 @@ class SdkTracker(Tracker[S], Generic[S, C]):
 
     def explain(self, answer: Answer, purpose: Purpose) -> TrackerError:
         """Return the error that an unsuccessful answer means in this tracker's dialect."""
-        return error_for(answer, purpose, self.tools.clock.now())
+        return self.refusal(answer, purpose)
 
     async def run(self, function: Callable[[C], T], *, purpose: Purpose = Purpose.LOOK) -> T:
         """Call `function` with this thread's client, in one of the tracker's threads.

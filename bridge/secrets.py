@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -33,6 +34,11 @@ def secrets_in(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple | set | frozenset):
         for item in value:
             yield from secrets_in(item)
+
+
+def fingerprint(*parts: str) -> str:
+    """Return a short name for a set of credentials from which they cannot be recovered."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
 
 class Redactor:

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from bridge.answers import Answer, Purpose, error_for, until
 from bridge.clock import Clock, SystemClock
+from bridge.errors import NotAllowed, RateLimited, TrackerError
 from bridge.lazy import lazily
 from bridge.model import (
     AttachmentFile,
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 else:
     httpx = lazily("httpx")
 
+
+Name = Annotated[str, BeforeValidator(str)]
+"""A setting that names something: a name, or an id, which TOML may have as a number."""
 
 _SHORTEST_SECRET = 16  # characters; it is all that keeps strangers from making us look
 
@@ -175,6 +180,17 @@ class Tracker(ABC, Generic[S]):
     listed: ClassVar[tuple[str, ...]] = ()
     """Settings for which `choices` knows what there is, in the order in which to ask for them: `("project",)`."""
 
+    absent: ClassVar[str] = ""
+    """What 404 means where no issue was asked for, and what to correct: `"the board does not exist: ..."`.
+    `{settings.board}` in it stands for that setting."""
+
+    limit_ends: ClassVar[str] = ""
+    """Header, in lower case, that tells the end of a rate limit where there is no `Retry-After`: in seconds
+    since 1970, or from now."""
+
+    limit_lasts: ClassVar[timedelta | None] = None
+    """How long a rate limit lasts of which no header tells the end."""
+
     default_labels: ClassVar[tuple[str, ...]] = ("test-io",)
     default_priorities: ClassVar[Mapping[str, str]] = {}
     default_severities: ClassVar[Mapping[str, str]] = {}
@@ -190,7 +206,7 @@ class Tracker(ABC, Generic[S]):
     def account(self) -> str:
         """What shares a rate limit with this tracker: equal for trackers with the same credentials.
 
-        Must not reveal the credential: `bridge.http.fingerprint` helps.
+        Must not reveal the credential: `bridge.fingerprint` helps.
         """
         return self.name
 
@@ -259,6 +275,24 @@ class Tracker(ABC, Generic[S]):
             TrackerError: The tracker does not tell.
         """
         return {}
+
+    def refusal(self, answer: Answer, purpose: Purpose) -> TrackerError:
+        """Return the error that an unsuccessful answer means, once its words are known: `error_for`, and more.
+
+        Goes by `absent`, `limit_ends` and `limit_lasts`.
+
+        Args:
+            answer: With the tracker's own words, and those per field.
+            purpose: What the request was for.
+        """
+        now = self.tools.clock.now()
+        if answer.status == 404 and purpose is not Purpose.ISSUE and self.absent:
+            told = f"{self.absent.format(settings=self.settings)} ({self.label}: {answer.message})"
+            return NotAllowed(told, status=404)
+        error = error_for(answer, purpose, now)
+        if isinstance(error, RateLimited) and error.retry_after is None:
+            error.retry_after = until(answer.headers.get(self.limit_ends, ""), now) or self.limit_lasts
+        return error
 
     def preview(self, draft: Draft) -> Json:
         """Return what `create` would send, for a person to look at. Sends nothing, holds no credential."""

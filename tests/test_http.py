@@ -40,7 +40,8 @@ from bridge import (
     list_inside,
     unexpected,
 )
-from bridge.http import CONTENT, broken_connection, retry_after, until, without_refused, words_in
+from bridge.answers import retry_after, until, words_in
+from bridge.http import CONTENT, broken_connection, without_refused
 from bridge.secrets import Redactor
 from bridge.testing import FakeClock, FakeServer, Fault, FaultKind, Reply, Request, When
 
@@ -186,7 +187,8 @@ def test_how_long_a_limit_lasts_is_told_by_one_of_its_headers_or_known(
 
 
 @pytest.mark.parametrize(
-    ("status", "purpose", "asked"), [(422, CREATE, 2), (404, CREATE, 2), (403, CREATE, 1), (422, ISSUE, 1), (422, LOOK, 1), (500, CREATE, 1)]
+    ("status", "purpose", "asked"),
+    [(422, CREATE, 2), (404, CREATE, 2), (403, CREATE, 1), (422, ISSUE, 1), (422, LOOK, 1), (500, CREATE, 1)],
 )
 def test_names_are_looked_up_anew_after_a_refused_create(status: int, purpose: Purpose, asked: int) -> None:
     looked_up = []

@@ -147,6 +147,11 @@ def test_a_file_is_attached_already_where_name_and_size_are_the_same(attached, t
     assert file.is_one_of(attached) is there
 
 
+def test_a_file_has_its_name_on_one_line_and_within_a_limit():
+    file = AttachmentFile(path=Path("x"), name="a\n long  name.png", type="image/png", size=3, url="")
+    assert file.with_name_within(6).name == "a long"
+
+
 class TestDraft:
     DRAFT = Draft(title="t", body=Body(Markup.GFM, "x"), marker=Marker.of(1, SINCE), bug=sample_bug())
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from bridge.clock import Clock
 from bridge.config import Config
-from bridge.http import fingerprint
-from bridge.secrets import Redactor, Secret
+from bridge.secrets import Redactor, Secret, fingerprint
 from bridge.testio.client import CustomerApi
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bridge.answers import Answer, Purpose, error_for, redacted, words_in
 from bridge.clock import Clock, SystemClock
 from bridge.errors import Gone, InDoubt, Rejected, TrackerError, Unavailable
-from bridge.http import USER_AGENT, Answer, Purpose, broken_connection, error_for, redacted, words_in
+from bridge.http import USER_AGENT, broken_connection
 from bridge.lazy import lazily
 from bridge.model import Json
 from bridge.secrets import Redactor, Secret

@@ -180,7 +180,7 @@ class JiraTracker(SdkTracker[J, Any]):
         """Look, live, whether deliveries would succeed."""
         self._screens.clear()
         self._people.clear()
-        return Report(tuple([finding async for finding in findings(self)]))
+        return await Report.of(findings(self))
 
     async def create(self, draft: Draft) -> Issue:
         """Make the issue in one POST, with the marker as label and as entity property."""

@@ -31,7 +31,7 @@ from bridge import (
     error_for,
     fingerprint,
 )
-from bridge.http import retry_after
+from bridge.answers import retry_after
 
 ROOTS = ("/rest", "/rest.cgi")  # the second where the web server lacks the rule that makes the first
 UNKNOWN_KEY = frozenset({300, 301, 302, 303, 304, 305, 306, 410})

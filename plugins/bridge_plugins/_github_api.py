@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from bridge import Answer, Json, NotAllowed, RateLimited
-from bridge.http import USER_AGENT, retry_after
+from bridge.answers import retry_after
+from bridge.http import USER_AGENT
 
 if TYPE_CHECKING:
     from github import Github

@@ -23,7 +23,7 @@ from bridge import (
     TrackerError,
     Unavailable,
 )
-from bridge.http import retry_after
+from bridge.answers import retry_after
 
 VIEWER = "query Check { viewer { id name email } organization { name urlKey } }"
 TEAMS = """query Teams($after: String) {

@@ -23,7 +23,7 @@ from bridge import (
     TrackerError,
     Unavailable,
 )
-from bridge.http import retry_after
+from bridge.answers import retry_after
 
 CHECK = """query Check($ids: [ID!]) {
   me { id name email account { slug } }

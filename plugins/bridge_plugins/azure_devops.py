@@ -46,7 +46,8 @@ from bridge import (
     fingerprint,
     hookimpl,
 )
-from bridge.http import without_refused, words_in
+from bridge.answers import words_in
+from bridge.http import without_refused
 from bridge.labels import merged
 from bridge.oauth import AccessToken
 from bridge.units import Duration
@@ -307,7 +308,7 @@ class AzureDevOps(HttpTracker[Settings]):
         """Look at token, project, types, every configured value, and whether a work item would be saved."""
         from bridge_plugins._azure_devops_doctor import findings  # noqa: PLC0415 - it knows this module
 
-        return Report(tuple([finding async for finding in findings(self)]))
+        return await Report.of(findings(self))
 
     def preview(self, draft: Draft) -> Json:
         """Return type and JSON Patch; names of fields are replaced by their reference names when it is sent."""

@@ -230,7 +230,7 @@ class Bugzilla(Api[Settings]):
         """Look at the key, product, rights, and every configured name, value and custom field."""
         from bridge_plugins._bugzilla_doctor import findings  # noqa: PLC0415 - it knows this module
 
-        return Report(tuple([finding async for finding in findings(self)]))
+        return await Report.of(findings(self))
 
     def preview(self, draft: Draft) -> Json:
         """Return the body of the POST; when it is sent, names and labels become what this site has."""

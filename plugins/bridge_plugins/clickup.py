@@ -44,7 +44,7 @@ from bridge import (
     fingerprint,
     hookimpl,
 )
-from bridge.http import retry_after, words_in
+from bridge.answers import retry_after, words_in
 from bridge.labels import merged, missing, shortened
 from bridge_plugins._clickup_fields import dropped, item, moment
 from bridge_plugins._clickup_names import AS_JSON, Directory, place
@@ -231,7 +231,7 @@ class ClickUp(HttpTracker[Settings]):
         """Look at the token, the list, its statuses, and every configured tag, person, type and custom field."""
         from bridge_plugins._clickup_doctor import findings  # noqa: PLC0415 - it knows this module
 
-        return Report(tuple([finding async for finding in findings(self)]))
+        return await Report.of(findings(self))
 
     def preview(self, draft: Draft) -> Json:
         """Return the body of the POST, with names where ClickUp gets ids."""

@@ -254,7 +254,7 @@ class Gitea(HttpTracker[Settings]):
         """Look at the token, repository, rights, and every configured label, name and milestone."""
         from bridge_plugins._gitea_doctor import findings  # noqa: PLC0415 - it knows this module
 
-        return Report(tuple([finding async for finding in findings(self)]))
+        return await Report.of(findings(self))
 
     def preview(self, draft: Draft) -> Json:
         """Return the body of the POST; names of labels and milestone are replaced by ids when it is sent."""

@@ -246,7 +246,7 @@ class GitHub(SdkTracker[Settings, "Github"]):
         """Look at credentials, repository, rights, and every configured label, login, type and milestone."""
         from bridge_plugins._github_doctor import findings  # noqa: PLC0415 - it knows this module
 
-        return Report(tuple([finding async for finding in findings(self)]))
+        return await Report.of(findings(self))
 
     def preview(self, draft: Draft) -> Json:
         """Return the body of the POST; the milestone's title is replaced by its number when it is sent."""

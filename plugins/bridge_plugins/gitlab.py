@@ -233,7 +233,7 @@ class GitLab(SdkTracker[Settings, "Gitlab"]):
         """Look at the token, project, role, and every configured label, name, type and milestone."""
         from bridge_plugins._gitlab_doctor import findings  # noqa: PLC0415 - it knows this module
 
-        return Report(tuple([finding async for finding in findings(self)]))
+        return await Report.of(findings(self))
 
     def preview(self, draft: Draft) -> Json:
         """Return the body of the POST; names of people and milestone are replaced by ids when it is sent."""

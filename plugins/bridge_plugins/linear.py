@@ -239,7 +239,7 @@ class Linear(HttpTracker[Settings]):
         """Look at the key, the team, and every configured label, person, priority, project, state and field."""
         from bridge_plugins._linear_doctor import findings  # noqa: PLC0415 - it knows this module
 
-        return Report(tuple([finding async for finding in findings(self)]))
+        return await Report.of(findings(self))
 
     def preview(self, draft: Draft) -> Json:
         """Return the input of the mutation; names are replaced by ids when it is sent."""

@@ -256,7 +256,7 @@ class Monday(HttpTracker[Settings]):
         """Look at the token, the board, and every configured column, label, group and person."""
         from bridge_plugins._monday_doctor import findings  # noqa: PLC0415 - it knows this module
 
-        return Report(tuple([finding async for finding in findings(self)]))
+        return await Report.of(findings(self))
 
     def preview(self, draft: Draft) -> Json:
         """Return the item and its body; the titles of columns are replaced by ids when it is sent."""

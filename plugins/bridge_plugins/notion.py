@@ -45,8 +45,8 @@ from bridge import (
     fingerprint,
     hookimpl,
 )
+from bridge.answers import retry_after, words_in
 from bridge.doctor import did_you_mean
-from bridge.http import retry_after, words_in
 from bridge.labels import merged
 from bridge.mapping.notion import family
 from bridge_plugins import _notion_files as files
@@ -293,7 +293,7 @@ class Notion(HttpTracker[Settings]):
         """Look at credentials, the database, its properties, and every configured value."""
         from bridge_plugins._notion_doctor import findings  # noqa: PLC0415 - it knows this module
 
-        return Report(tuple([finding async for finding in findings(self)]))
+        return await Report.of(findings(self))
 
     def preview(self, draft: Draft) -> Json:
         """Return what is sent, with plain values: Notion says only when asked in which form it wants them."""

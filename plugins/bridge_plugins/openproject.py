@@ -48,8 +48,8 @@ from bridge import (
     fingerprint,
     hookimpl,
 )
+from bridge.answers import retry_after, words_in
 from bridge.doctor import did_you_mean
-from bridge.http import retry_after, words_in
 from bridge.names import FRESH_SECONDS
 from bridge_plugins import _openproject_form as forms
 
@@ -242,7 +242,7 @@ class OpenProject(HttpTracker[Settings]):
         """Look at credentials, project, rights, types, required fields, and every configured value."""
         from bridge_plugins._openproject_doctor import findings  # noqa: PLC0415 - it knows this module
 
-        return Report(tuple([finding async for finding in findings(self)]))
+        return await Report.of(findings(self))
 
     def preview(self, draft: Draft) -> Json:
         """Return what is sent, with names for links."""

@@ -47,7 +47,8 @@ from bridge import (
     fingerprint,
     hookimpl,
 )
-from bridge.http import without_refused, words_in
+from bridge.answers import words_in
+from bridge.http import without_refused
 from bridge.labels import merged, shortened
 from bridge.units import CallRate, Rate
 
@@ -218,7 +219,7 @@ class PivotalTracker(HttpTracker[Settings]):
         """Look at the token, its role in the project, and every configured value."""
         from bridge_plugins._pivotal_tracker_doctor import findings  # noqa: PLC0415 - it knows this module
 
-        return Report(tuple([finding async for finding in findings(self)]))
+        return await Report.of(findings(self))
 
     def preview(self, draft: Draft) -> Json:
         """Return the body of the POST; the owner's name is replaced by an id when it is sent."""

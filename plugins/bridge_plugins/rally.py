@@ -270,7 +270,7 @@ class Rally(HttpTracker[Settings]):
         """Look at the key, workspace, project, fields that must be filled, and every configured value."""
         from bridge_plugins._rally_doctor import findings  # noqa: PLC0415 - it knows this module
 
-        return Report(tuple([finding async for finding in findings(self)]))
+        return await Report.of(findings(self))
 
     def preview(self, draft: Draft) -> Json:
         """Return the body of the POST; names are replaced by references when it is sent."""

@@ -251,7 +251,7 @@ class Redmine(HttpTracker[Settings]):
         """Look at the key, project, rights, and every configured name and custom field."""
         from bridge_plugins._redmine_doctor import findings  # noqa: PLC0415 - it knows this module
 
-        return Report(tuple([finding async for finding in findings(self)]))
+        return await Report.of(findings(self))
 
     def preview(self, draft: Draft) -> Json:
         """Return the body of the POST; names are replaced by ids when it is sent."""

@@ -43,7 +43,7 @@ from bridge import (
     fingerprint,
     hookimpl,
 )
-from bridge.http import retry_after, words_in
+from bridge.answers import retry_after, words_in
 from bridge.labels import merged, shortened
 from bridge_plugins._shortcut_names import Directory
 
@@ -257,7 +257,7 @@ class Shortcut(HttpTracker[Settings]):
         """Look at the token, state, team, and every configured label, person, epic and custom field."""
         from bridge_plugins._shortcut_doctor import findings  # noqa: PLC0415 - it knows this module
 
-        return Report(tuple([finding async for finding in findings(self)]))
+        return await Report.of(findings(self))
 
     def preview(self, draft: Draft) -> Json:
         """Return the body of the POST; names are replaced by ids when it is sent."""

@@ -43,7 +43,7 @@ from bridge import (
     inside,
     web_address,
 )
-from bridge.http import words_in
+from bridge.answers import words_in
 from bridge.labels import WITH_SEVERITY, merged, shortened
 from bridge_plugins._teamwork_names import TAG_LIMIT, V3, TeamworkNames, number, value
 
@@ -245,7 +245,7 @@ class Teamwork(HttpTracker[Settings]):
         """Look at credentials, task list, and every configured tag, person, priority and custom field."""
         from bridge_plugins._teamwork_doctor import findings  # noqa: PLC0415 - it knows this module
 
-        return Report(tuple([finding async for finding in findings(self)]))
+        return await Report.of(findings(self))
 
     def preview(self, draft: Draft) -> Json:
         """Return the body of the POST, with names for ids, and the custom fields that are set after it."""

@@ -237,7 +237,7 @@ class Trello(HttpTracker[Settings]):
         """Look at credentials, board, lists, and every configured label, member and custom field."""
         from bridge_plugins._trello_doctor import findings  # noqa: PLC0415 - it knows this module
 
-        return Report(tuple([finding async for finding in findings(self)]))
+        return await Report.of(findings(self))
 
     def preview(self, draft: Draft) -> Json:
         """Return the body of the POST, with names for ids, and the custom fields that are set after it."""

@@ -44,7 +44,7 @@ from bridge import (
     list_inside,
     unexpected,
 )
-from bridge.http import words_in
+from bridge.answers import words_in
 from bridge.units import CallRate, Rate
 from bridge_plugins._wrike_names import WrikeNames, number_in
 
@@ -198,7 +198,7 @@ class Wrike(HttpTracker[Settings]):
         """Look at the token, the folder, and every configured status, person, type and custom field."""
         from bridge_plugins._wrike_doctor import findings  # noqa: PLC0415 - it knows this module
 
-        return Report(tuple([finding async for finding in findings(self)]))
+        return await Report.of(findings(self))
 
     def preview(self, draft: Draft) -> Json:
         """Return the form of the POST, with names where Wrike gets ids."""

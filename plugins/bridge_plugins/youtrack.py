@@ -212,7 +212,7 @@ class YouTrack(HttpTracker[Settings]):
         """Look at the token, the project, its required fields, and every configured field, value and tag."""
         from bridge_plugins._youtrack_doctor import findings  # noqa: PLC0415 - it knows this module
 
-        return Report(tuple([finding async for finding in findings(self)]))
+        return await Report.of(findings(self))
 
     def preview(self, draft: Draft) -> Json:
         """Return the body of the POST; tags and values get ids and forms when it is sent."""

@@ -290,7 +290,7 @@ class Zendesk(HttpTracker[Settings]):
         """Look at the agent, the group, brand and form, and every configured value, field and option."""
         from bridge_plugins._zendesk_doctor import findings  # noqa: PLC0415 - it knows this module
 
-        return Report(tuple([finding async for finding in findings(self)]))
+        return await Report.of(findings(self))
 
     def preview(self, draft: Draft) -> Json:
         """Return the body of the POST; names are replaced by ids when it is sent."""

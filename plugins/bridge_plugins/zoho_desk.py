@@ -194,7 +194,7 @@ class ZohoDesk(ZohoTracker[Settings]):
         """Look at the credentials, the organization, the department, and every configured value."""
         from bridge_plugins._zoho_desk_doctor import findings  # noqa: PLC0415 - it knows this module
 
-        return Report(tuple([finding async for finding in findings(self)]))
+        return await Report.of(findings(self))
 
     def preview(self, draft: Draft) -> Json:
         """Return the body of the POST; names are replaced by ids when it is sent."""

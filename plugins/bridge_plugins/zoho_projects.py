@@ -207,7 +207,7 @@ class ZohoProjects(ZohoTracker[Settings]):
         """Look at the credentials, the portal, the project, the right to bugs, and every configured value."""
         from bridge_plugins._zoho_projects_doctor import findings  # noqa: PLC0415 - it knows this module
 
-        return Report(tuple([finding async for finding in findings(self)]))
+        return await Report.of(findings(self))
 
     def preview(self, draft: Draft) -> Json:
         """Return the body of the POST; names are replaced by ids when it is sent."""
