@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
 from difflib import get_close_matches
 from typing import Any
 
-from bridge.errors import NotAllowed, Rejected
+from bridge.errors import NotAllowed, Rejected, TrackerError
 from bridge.model import Finding, Verdict, people_in
 from bridge.tracker import Tracker, TrackerSettings
+
+_SOON = timedelta(days=14)  # a token that expires within this is worth a warning
 
 Configured = list[tuple[str, str]]
 """Values in a configuration: the setting's name, and the value."""
@@ -49,6 +52,29 @@ async def meant(tracker: Tracker[Any], setting: str) -> str:
     except (NotAllowed, Rejected):  # it takes more rights than to make an issue
         return ""
     return did_you_mean(str(getattr(tracker.settings, setting)), choices)
+
+
+async def not_reached(
+    tracker: Tracker[Any], refusal: TrackerError, setting: str, credentials: str, fix: str
+) -> Finding:
+    """Return why the doctor can look no further: what a setting names is not there, or we are not let in.
+
+    Args:
+        tracker: The tracker.
+        refusal: What it answered.
+        setting: What was asked for: `"project"`.
+        credentials: What to do where the credentials are refused.
+        fix: What to do where there is nothing of that name, and no other one may have been meant.
+    """
+    if refusal.status != 404:
+        return error("credentials", str(refusal), credentials)
+    told = f"{getattr(tracker.settings, setting)} does not exist, or the token has no access to it"
+    return error(setting, told, await meant(tracker, setting) or fix)
+
+
+def expiring(day: date, today: date, fix: str) -> list[Finding]:
+    """Return a warning where a token ends within two weeks."""
+    return [warning("token", f"it expires on {day:%d %B %Y}", fix)] if day - today < _SOON else []
 
 
 def compared(configured: Configured, known: Iterable[str], absent: str, fix: str) -> Iterator[Finding]:

@@ -181,7 +181,7 @@ class Tracker(ABC, Generic[S]):
     """Settings for which `choices` knows what there is, in the order in which to ask for them: `("project",)`."""
 
     absent: ClassVar[str] = ""
-    """What 404 means where no issue was asked for, and what to correct: `"the board does not exist: ..."`.
+    """What 404 or 410 means where no issue was asked for, and what to correct: `"the board does not exist: ..."`.
     `{settings.board}` in it stands for that setting."""
 
     limit_ends: ClassVar[str] = ""
@@ -286,9 +286,9 @@ class Tracker(ABC, Generic[S]):
             purpose: What the request was for.
         """
         now = self.tools.clock.now()
-        if answer.status == 404 and purpose is not Purpose.ISSUE and self.absent:
+        if answer.status in {404, 410} and purpose is not Purpose.ISSUE and self.absent:
             told = f"{self.absent.format(settings=self.settings)} ({self.label}: {answer.message})"
-            return NotAllowed(told, status=404)
+            return NotAllowed(told, status=answer.status)
         error = error_for(answer, purpose, now)
         if isinstance(error, RateLimited) and error.retry_after is None:
             error.retry_after = until(answer.headers.get(self.limit_ends, ""), now) or self.limit_lasts

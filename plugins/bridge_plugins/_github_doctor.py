@@ -6,16 +6,14 @@ https://docs.github.com/en/rest/repos/repos#get-a-repository
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
 from bridge import Finding, Json, NotAllowed, Rejected, doctor
-from bridge.model import people_in
 
 if TYPE_CHECKING:
     from bridge_plugins.github import GitHub
 
-SOON = timedelta(days=14)  # a token that expires within this is worth a warning
 TOKEN_PAGE = "https://github.com/settings/tokens"  # noqa: S105 - where tokens are made, not one
 
 
@@ -26,7 +24,9 @@ async def findings(tracker: GitHub) -> AsyncIterator[Finding]:
             yield finding
         _, repository = await tracker.call("GET", tracker.repository)
     except (NotAllowed, Rejected) as refusal:
-        yield await _refused(tracker, refusal)
+        rights = f"check the token and its rights on {tracker.settings.repository}"
+        fix = "correct `repository`, or let the token read and write its issues"
+        yield await doctor.not_reached(tracker, refusal, "repository", rights, fix)
         return
     for finding in _repository(tracker, repository):
         yield finding
@@ -44,25 +44,11 @@ async def _credentials(tracker: GitHub) -> list[Finding]:
     if scopes and not {"repo", "public_repo"} & {scope.strip() for scope in scopes.split(",")}:
         told = f"the token's scopes are {scopes}"
         found.append(doctor.error("token", told, 'give it "repo" (or "public_repo" for a public repository)'))
-    expiry = headers.get("github-authentication-token-expiration", "")[:19]
+    expiry = headers.get("github-authentication-token-expiration", "")[:10]
     if expiry:
-        moment = datetime.fromisoformat(expiry).replace(tzinfo=UTC)
-        if moment - tracker.tools.clock.now() < SOON:
-            found.append(
-                doctor.warning("token", f"it expires on {moment:%d %B %Y}", f"make a new one: {TOKEN_PAGE}")
-            )
+        today = tracker.tools.clock.now().date()
+        found += doctor.expiring(date.fromisoformat(expiry), today, f"make a new one: {TOKEN_PAGE}")
     return found
-
-
-async def _refused(tracker: GitHub, refusal: NotAllowed | Rejected) -> Finding:
-    name = tracker.settings.repository
-    if refusal.status != 404:
-        return doctor.error("credentials", str(refusal), f"check the token and its rights on {name}")
-    fix = (
-        await doctor.meant(tracker, "repository")
-        or "correct `repository`, or let the token read and write its issues"
-    )
-    return doctor.error("repository", f"{name} does not exist, or the token has no access to it", fix)
 
 
 def _repository(tracker: GitHub, repository: dict[str, Json]) -> list[Finding]:
@@ -87,7 +73,7 @@ async def _values(tracker: GitHub) -> AsyncIterator[Finding]:
     for finding in doctor.labels_compared(doctor.labels_of(tracker), labels, "GitHub"):
         yield finding
     absent, correct = "does not exist: it will be left out", "correct it"
-    people = doctor.fixed([("assignee", login) for login in people_in(settings.assignee)])
+    people = doctor.assignees_of(tracker)
     if people:
         known = [user["login"] async for user in tracker.listing(f"{path}/assignees")]
         told = "cannot be assigned here: it will be left out"

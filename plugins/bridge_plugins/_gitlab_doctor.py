@@ -6,16 +6,14 @@ https://docs.gitlab.com/api/projects/#get-a-single-project, https://docs.gitlab.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
 from bridge import Finding, Json, NotAllowed, Rejected, doctor
-from bridge.model import people_in
 
 if TYPE_CHECKING:
     from bridge_plugins.gitlab import GitLab
 
-SOON = timedelta(days=14)  # a token that expires within this is worth a warning
 GUEST, PLANNER = 10, 15
 ISSUE_TYPES = ("issue", "incident", "test_case", "requirement", "task", "ticket")
 
@@ -29,7 +27,9 @@ async def findings(tracker: GitLab) -> AsyncIterator[Finding]:
             yield finding
         project = await tracker.call("GET", tracker.project)
     except (NotAllowed, Rejected) as refusal:
-        yield await _refused(tracker, refusal)
+        rights = f"check the token and its role in {tracker.settings.project}"
+        fix = "correct `project`, or make the token's user a member with the role Planner"
+        yield await doctor.not_reached(tracker, refusal, "project", rights, fix)
         return
     for finding in _project(tracker, project):
         yield finding
@@ -47,21 +47,9 @@ async def _token(tracker: GitLab) -> list[Finding]:
     if "api" not in scopes:
         found.append(doctor.error("token", f"its scopes are {', '.join(scopes)}", 'make one with the scope "api"'))
     if token.get("expires_at"):
-        day = date.fromisoformat(token["expires_at"])
-        if day - tracker.tools.clock.now().date() < SOON:
-            found.append(doctor.warning("token", f"it expires on {day:%d %B %Y}", "rotate it, or make a new one"))
+        day, today = date.fromisoformat(token["expires_at"]), tracker.tools.clock.now().date()
+        found += doctor.expiring(day, today, "rotate it, or make a new one")
     return found
-
-
-async def _refused(tracker: GitLab, refusal: NotAllowed | Rejected) -> Finding:
-    name = tracker.settings.project
-    if refusal.status != 404:
-        return doctor.error("credentials", str(refusal), f"check the token and its role in {name}")
-    fix = (
-        await doctor.meant(tracker, "project")
-        or "correct `project`, or make the token's user a member with the role Planner"
-    )
-    return doctor.error("project", f"{name} does not exist, or the token has no access to it", fix)
 
 
 def _project(tracker: GitLab, project: dict[str, Json]) -> list[Finding]:
@@ -87,7 +75,7 @@ async def _values(tracker: GitLab) -> AsyncIterator[Finding]:
     labels = [label["name"] async for label in tracker.listing(f"{path}/labels")]
     for finding in doctor.labels_compared(doctor.labels_of(tracker), labels, "GitLab"):
         yield finding
-    people = doctor.fixed([("assignee", name) for name in people_in(settings.assignee)])
+    people = doctor.assignees_of(tracker)
     if people:
         known = [member["username"] async for member in tracker.listing(f"{path}/members/all")]
         told = "is no member of the project: it will be left out"

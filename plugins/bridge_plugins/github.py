@@ -132,6 +132,9 @@ class GitHub(SdkTracker[Settings, "Github"]):
     markup = Markup.GFM
     title_limit = 250
     body_limit = 65_536
+    absent = (
+        "{settings.repository} does not exist or the token has no access to it: correct `repository` or the token"
+    )
     settle = timedelta(seconds=60)
     default_labels = WITH_SEVERITY
 
@@ -163,16 +166,13 @@ class GitHub(SdkTracker[Settings, "Github"]):
 
     def explain(self, answer: Answer, purpose: Purpose) -> TrackerError:
         """Return the error that an answer means, in GitHub's dialect."""
-        status, words, name = answer.status, answer.message, self.settings.repository
+        status, words = answer.status, answer.message
         if limited := api.rate_limit(answer, self.tools.clock.now()):
             return limited
         if 300 <= status < 400:
             return self._moved(answer, purpose)
         if status == 410 and "disabled" in words.lower():
-            return NotAllowed(f"{words} Turn them on in the settings of {name}", status=status)
-        if status in {404, 410} and purpose is not Purpose.ISSUE:
-            told = f"{name} does not exist or the token has no access to it: correct `repository` or the token"
-            return NotAllowed(f"{told} (GitHub: {words})", status=status)
+            return NotAllowed(f"{words} Turn them on in the settings of {self.settings.repository}", status=status)
         if status == 403 and "locked" in words.lower():  # one issue's conversation, not our rights
             return Rejected(words, status=status)
         return super().explain(answer, purpose)

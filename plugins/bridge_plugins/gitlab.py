@@ -125,6 +125,7 @@ class GitLab(SdkTracker[Settings, "Gitlab"]):
     markup = Markup.GFM
     title_limit = 255
     body_limit = 1_000_000
+    absent = "{settings.project} does not exist or the token has no access to it: correct `project` or `token`"
     settle = timedelta(seconds=30)
     default_labels: ClassVar[tuple[str, ...]] = (
         "test-io",
@@ -166,9 +167,8 @@ class GitLab(SdkTracker[Settings, "Gitlab"]):
         if 300 <= status < 400 or (status == 405 and "moved" in lower):
             told = f"{name} was moved, or `url` is not GitLab's own address: correct `project` or `url`"
             return NotAllowed(f"{told} (GitLab: {words})", status=status)
-        if status == 404 and (purpose is not Purpose.ISSUE or "project" in lower):
-            told = f"{name} does not exist or the token has no access to it: correct `project` or `token`"
-            return NotAllowed(f"{told} (GitLab: {words})", status=status)
+        if status == 404 and "project" in lower:
+            return super().explain(answer, Purpose.LOOK)  # whatever was asked for
         if status == 409 and "spam" not in lower:  # another request holds the issue or the counter of issues
             return (InDoubt if purpose is Purpose.CREATE else Unavailable)(words, status=status)
         return super().explain(answer, purpose)
