@@ -27,13 +27,9 @@ async def findings(tracker: Linear) -> AsyncIterator[Finding]:
     name = tracker.settings.team
     try:
         if await tracker.names.teams.find(name) is None:
-            fix = (
-                doctor.did_you_mean(name, await tracker.names.teams.all())
-                or "correct `team`, or let the key's user in"
-            )
-            yield doctor.error(
-                "team", f'there is no team "{name}" in {workspace["name"]}, or the key does not see it', fix
-            )
+            told = f'there is no team "{name}" in {workspace["name"]}, or the key does not see it'
+            fix = await doctor.meant(tracker, "team") or "correct `team`, or let the key's user in"
+            yield doctor.error("team", told, fix)
             return
         yield doctor.ok("team", f'"{name}" exists')
         for finding in [*await _values(tracker), *await _fields(tracker)]:

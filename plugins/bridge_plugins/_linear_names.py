@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from bridge import Issue, Json, Names, NotAllowed, Purpose, Rejected
+from bridge import Directory, Issue, Json, Names, NotAllowed, Purpose, Rejected, by_name, inside, list_inside
 from bridge.clock import Clock
 from bridge.doctor import did_you_mean
 from bridge.labels import merged
@@ -20,7 +20,7 @@ def label_of(data: Mapping[str, Any]) -> str:
     return f"{data['parent']['name']}:{data['name']}" if data.get("parent") else str(data["name"])
 
 
-class Directory:
+class LinearNames(Directory):
     """What one team has, by name. Makes labels that are missing.
 
     Args:
@@ -39,11 +39,6 @@ class Directory:
         self._in_full: dict[str, str] = {}  # names of labels, group included, by id
         self._grouped: set[str] = set()  # ids of labels in a group
 
-    def forget(self) -> None:
-        """Look everything up anew next time: something may have been renamed or deleted."""
-        for names in (self.teams, self.people, self.projects, self.states, self.labels):
-            names.forget()
-
     async def team(self) -> str:
         """Return the team's id.
 
@@ -60,7 +55,7 @@ class Directory:
     async def label_ids(self, names: list[str]) -> tuple[list[str], list[str]]:
         """Return the labels' ids, made where missing, and a warning for each label that is left out."""
         chosen: dict[str, str] = {}
-        warnings = []
+        warnings = list[str]()
         for name in names:
             try:
                 found = await self.labels.find_or_make(name, self._make_label)
@@ -81,7 +76,6 @@ class Directory:
         return {"addedLabelIds": ours} | ({"removedLabelIds": removed} if removed else {})
 
     async def _make_label(self, name: str) -> str:
-        """Make a label in the team and return its id."""
         data = await self._ask(api.LABEL, input={"name": name, "teamId": await self.team()})
         made: str = data["issueLabelCreate"]["issueLabel"]["id"]
         self._in_full[made] = name
@@ -93,29 +87,24 @@ class Directory:
         after: str | None = None
         while True:
             data = await self._ask(document, **variables, **({"after": after} if after else {}))
-            for step in path:
-                data = data[step]
-            found += data["nodes"]
-            page = data.get("pageInfo") or {}
+            found += list_inside(data, *path, "nodes")
+            page = inside(data, *path).get("pageInfo") or {}
             after = page.get("endCursor")
             if not page.get("hasNextPage") or not after:
                 return found
 
     async def _teams(self) -> Mapping[str, str]:
-        teams = await self._nodes(api.TEAMS, "teams")
-        return {team[name]: team["id"] for name in ("name", "key") for team in teams}
+        return by_name(await self._nodes(api.TEAMS, "teams"), "key", "name")
 
     async def _people(self) -> Mapping[str, str]:
         people = [user for user in await self._nodes(api.USERS, "users") if user["active"]]
-        return {user[name]: user["id"] for name in ("name", "displayName", "email") for user in people}
+        return by_name(people, "email", "displayName", "name")
 
     async def _projects(self) -> Mapping[str, str]:
-        projects = await self._nodes(api.PROJECTS, "team", "projects", team=await self.team())
-        return {project["name"]: project["id"] for project in projects}
+        return by_name(await self._nodes(api.PROJECTS, "team", "projects", team=await self.team()), "name")
 
     async def _states(self) -> Mapping[str, str]:
-        states = await self._nodes(api.STATES, "team", "states", team=await self.team())
-        return {state["name"]: state["id"] for state in states}
+        return by_name(await self._nodes(api.STATES, "team", "states", team=await self.team()), "name")
 
     async def _labels(self) -> Mapping[str, str]:
         """Return the labels that can be set, those in a group also as `Group:Label` and `Group/Label`."""
@@ -123,6 +112,6 @@ class Directory:
         usable = [label for label in labels if not label["isGroup"] and not label["retiredAt"]]
         self._in_full = {label["id"]: label_of(label) for label in usable}
         self._grouped = {label["id"] for label in usable if label["parent"]}
-        alike = {label_of(label).replace(":", "/"): label["id"] for label in usable if label["parent"]}
-        full = {label_of(label): label["id"] for label in usable}
-        return {**alike, **full, **{label["name"]: label["id"] for label in usable}}
+        full = {name: id_ for id_, name in self._in_full.items()}
+        alike = {name.replace(":", "/"): id_ for name, id_ in full.items() if id_ in self._grouped}
+        return alike | full | {label["name"]: label["id"] for label in usable}

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
-from urllib.parse import urlsplit
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from bridge import (
     Answer,
@@ -29,7 +29,6 @@ from bridge import (
     Json,
     Marker,
     Markup,
-    NotAllowed,
     Purpose,
     Rejected,
     Report,
@@ -38,14 +37,13 @@ from bridge import (
     Tracker,
     TrackerError,
     TrackerSettings,
-    Unavailable,
-    error_for,
-    fingerprint,
     hookimpl,
+    inside,
+    web_address,
 )
-from bridge.labels import shortened
+from bridge.labels import WITH_SEVERITY, shortened
 from bridge_plugins import _linear_api as api
-from bridge_plugins._linear_names import Directory
+from bridge_plugins._linear_names import LinearNames
 
 LABEL_LIMIT = 255  # characters; not published
 PRIORITIES = {"no priority": 0, "urgent": 1, "high": 2, "medium": 3, "low": 4}
@@ -56,13 +54,6 @@ ONLY_NEW = {  # fields of a new issue that an update does not know
 }  # fmt: skip
 
 
-def _address(value: str) -> str:
-    parts = urlsplit(value.strip())
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError('is no address: leave it out, or write it like "https://api.linear.app"')
-    return value.strip().rstrip("/").removesuffix("/graphql")
-
-
 class Settings(TrackerSettings):
     """`[trackers.NAME]` with `type = "linear"`."""
 
@@ -70,7 +61,7 @@ class Settings(TrackerSettings):
     token: Secret = Field(description='API key ("lin_api_..."), or an OAuth access token')
     project: str = Field("", description="name of the project that new issues belong to")
     state: str = Field("", description="name of the state of new issues; empty: Linear's own choice")
-    url: Annotated[str, AfterValidator(_address)] = Field(
+    url: Annotated[str, web_address("https://api.linear.app", "/graphql")] = Field(
         "https://api.linear.app", description="address of the API"
     )
 
@@ -80,16 +71,17 @@ def payload(draft: Draft) -> dict[str, Json]:
 
     Labels and assignee are still named: Linear wants their ids, which are looked up before sending.
     """
-    parts: list[tuple[str, str, Json]] = [
+    chosen = draft.chosen(
         ("title", "title", draft.title),
         ("body", "description", draft.body.content),
-        ("priority", "priority", priority_of(draft.priority)),
         ("labels", "labelIds", shortened(draft.labels, LABEL_LIMIT)),
         ("assignee", "assigneeId", draft.assignee),
         ("parent", "parentId", draft.parent),
-    ]
-    chosen = {name: value for part, name, value in parts if draft.sets(part) and value not in (None, "", [])}
-    return {**chosen, **(draft.fields if draft.sets("fields") else {})}
+    )
+    priority = priority_of(draft.priority)
+    if draft.sets("priority") and priority is not None:  # 0, "no priority", is one
+        chosen["priority"] = priority
+    return {**chosen, **draft.own_fields}
 
 
 def priority_of(word: str) -> int | None:
@@ -120,25 +112,18 @@ class Linear(HttpTracker[Settings]):
     title_limit = 255
     body_limit = 60_000  # Linear publishes none
     enforces_marker = True
-    default_labels: ClassVar[tuple[str, ...]] = (
-        "test-io",
-        "{% if bug.severity %}severity:{{ bug.severity }}{% endif %}",
-    )
+    absent = "{settings.url} is not Linear's API: correct `url`, or look at the proxy"
+    default_labels = WITH_SEVERITY
     default_priorities: ClassVar[Mapping[str, str]] = {"critical": "Urgent", "high": "High", "low": "Low"}
 
     def __init__(self, name: str, settings: Settings, tools: Tools | None = None) -> None:
         super().__init__(name, settings, tools)
-        self.names = Directory(settings.team, self.ask, self.tools.clock)
+        self.names = LinearNames(settings.team, self.ask, self.tools.clock)
 
     @property
     def base_url(self) -> str:
         """The API's host."""
         return self.settings.url
-
-    @property
-    def account(self) -> str:
-        """The key's fingerprint: rate limits are per user."""
-        return f"{urlsplit(self.settings.url).hostname}/{fingerprint(self.settings.token.get_secret_value())}"
 
     async def ask(self, document: str, *, purpose: Purpose = Purpose.LOOK, **variables: Json) -> Json:
         """Send a document and return the `data`."""
@@ -151,14 +136,10 @@ class Linear(HttpTracker[Settings]):
 
     def explain(self, answer: Answer, data: Json, purpose: Purpose) -> TrackerError | None:
         """Return the error that an answer means: its `errors` decide, where there are any."""
-        now = self.tools.clock.now()
         if isinstance(data, dict) and isinstance(errors := data.get("errors"), list) and errors:
-            return api.refusal(errors, answer, purpose, now)
-        if answer.status == 404:  # Linear itself says that differently
-            told = f"{self.settings.url} is not Linear's API: correct `url`, or look at the proxy"
-            return NotAllowed(f"{told} ({answer.message})", status=404)
-        if answer.status == 429:
-            return error_for(answer, purpose, now)
+            return api.refusal(errors, answer, purpose, self.tools.clock.now())
+        if answer.status == 404:  # of no issue: Linear itself says that differently
+            purpose = Purpose.LOOK
         return super().explain(answer, data, purpose)
 
     async def create(self, draft: Draft) -> Issue:
@@ -170,9 +151,6 @@ class Linear(HttpTracker[Settings]):
             data = await self.ask(api.CREATE, purpose=Purpose.CREATE, input=sent)
         except api.AlreadyThere as refusal:
             return await self._existing(draft.marker, refusal)
-        except Rejected:
-            self.names.forget()  # an id may be of something that is gone
-            raise
         self.created(data, "issueCreate", "issue", "id")
         return self._issue(data["issueCreate"]["issue"], *warnings)
 
@@ -200,20 +178,20 @@ class Linear(HttpTracker[Settings]):
         if "labelIds" in sent and "labelIds" not in draft.fields:
             sent |= await self.names.label_changes(issue, sent.pop("labelIds"))
         if not sent:
-            return Issue(id=issue.id, key=issue.key, url=issue.url, warnings=warnings)
+            return replace(issue, warnings=warnings)
         data = await self.ask(api.UPDATE, purpose=Purpose.ISSUE, id=issue.id, input=sent)
-        return self._issue(self._verified(data, "issueUpdate", "issue"), *warnings)
+        return self._issue(inside(data, "issueUpdate", "issue", purpose=Purpose.ISSUE), *warnings)
 
     async def comment(self, issue: Issue, body: Body) -> None:
         """Add a comment."""
         data = await self.ask(api.COMMENT, purpose=Purpose.ISSUE, input={"issueId": issue.id, "body": body.text})
-        self._verified(data, "commentCreate", "comment")
+        inside(data, "commentCreate", "comment", purpose=Purpose.ISSUE)
 
     async def attach(self, issue: Issue, file: AttachmentFile) -> None:
         """Upload the file to Linear's storage, and show it in a comment whose id is the file's: never twice."""
         asked = {"contentType": file.type, "filename": file.name, "size": file.size}
         data = await self.ask(api.UPLOAD, purpose=Purpose.ISSUE, **asked)
-        place = self._verified(data, "fileUpload", "uploadFile")
+        place = inside(data, "fileUpload", "uploadFile", purpose=Purpose.ISSUE)
         headers = {"Cache-Control": "public, max-age=31536000"}
         headers |= {pair["key"]: pair["value"] for pair in place["headers"]}
         await self.store_file(place["uploadUrl"], file, headers=headers)
@@ -250,16 +228,15 @@ class Linear(HttpTracker[Settings]):
 
     async def _resolved(self, draft: Draft) -> tuple[dict[str, Json], tuple[str, ...]]:
         """Return the draft's payload with ids for names, and a warning for each name that Linear does not know."""
-        sent, warnings = payload(draft), []
+        sent, warnings = payload(draft), list[str]()
         if draft.sets("priority") and draft.priority and priority_of(draft.priority) is None:
             warnings.append(f'priority: Linear has no "{draft.priority}"; it has {", ".join(PRIORITIES)}')
-        if (name := sent.get("assigneeId")) and "assigneeId" not in draft.fields:
-            sent["assigneeId"] = await self.names.people.find(name)
-            if sent["assigneeId"] is None:
-                del sent["assigneeId"]
-                warnings.append(f'assignee: there is no user "{name}"')
-        if (names := sent.get("labelIds")) and "labelIds" not in draft.fields:
-            sent["labelIds"], lost = await self.names.label_ids(names)
+        if "assigneeId" in sent and "assigneeId" not in draft.fields:
+            found, lost = await self.names.people.ids_of([sent.pop("assigneeId")], "assignee")
+            sent |= {"assigneeId": found[0]} if found else {}
+            warnings += lost
+        if "labelIds" in sent and "labelIds" not in draft.fields:
+            sent["labelIds"], lost = await self.names.label_ids(sent["labelIds"])
             warnings += lost
         return sent, tuple(warnings)
 
@@ -281,19 +258,7 @@ class Linear(HttpTracker[Settings]):
 
     def _issue(self, data: dict[str, Json], *warnings: str) -> Issue:
         trashed = ["the issue is in Linear's trash: restore it there"] if data["trashed"] else []
-        found = (*warnings, *trashed)
-        return Issue(id=data["id"], key=data["identifier"], url=data["url"], warnings=found)
-
-    def _verified(self, data: Json, mutation: str, what: str) -> dict[str, Json]:
-        """Return what a mutation made.
-
-        Raises:
-            Unavailable: It is not there, though nothing was refused.
-        """
-        found = (data.get(mutation) or {}).get(what)
-        if not isinstance(found, dict):
-            raise Unavailable(f"Linear answered {mutation} without {what}")
-        return found
+        return Issue(id=data["id"], key=data["identifier"], url=data["url"], warnings=(*warnings, *trashed))
 
 
 @hookimpl

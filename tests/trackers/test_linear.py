@@ -238,7 +238,7 @@ class TestLinear(TrackerConformance):
 
         assert issue.warnings == (
             'priority: Linear has no "Blocker"; it has no priority, urgent, high, medium, low',
-            'assignee: there is no user "carol"',
+            'assignee: there is no user "carol": left out',
         )
 
     @pytest.mark.parametrize(
