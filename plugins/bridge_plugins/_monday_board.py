@@ -5,12 +5,14 @@ Forms: https://developer.monday.com/api-reference/docs/column-types-reference.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+import itertools
+from collections.abc import Awaitable, Callable, Mapping
 
-from bridge import Json, Names, NotAllowed
+from bridge import Directory, Json, Names, NotAllowed, by_name
 from bridge.clock import Clock
 from bridge.doctor import did_you_mean
+from bridge.model import people_in
+from bridge.names import match
 from bridge_plugins import _monday_api as api
 
 Ask = Callable[..., Awaitable[Json]]
@@ -60,7 +62,7 @@ def formed(kind: str, value: Json) -> Json:
     return forms.get(kind, text)
 
 
-class Board:
+class Board(Directory):
     """One board. Everything is looked up once and remembered for a while: calls in a day are few.
 
     Args:
@@ -78,11 +80,6 @@ class Board:
         self.people = Names("person", self._people, clock)
         self._tags = Names("tag", self._no_tags, clock)
         self._by_id: dict[str, dict[str, Json]] = {}
-
-    def forget(self) -> None:
-        """Look everything up anew next time: something may have been renamed or deleted."""
-        for names in (self.boards, self.columns, self.groups, self.people, self._tags):
-            names.forget()
 
     async def id(self) -> str:
         """Return the board's id.
@@ -108,33 +105,32 @@ class Board:
         Args:
             wanted: Values by the column's title or id.
         """
-        found, warnings = {}, []
+        found, warnings = dict[str, Json](), list[str]()
         for name, value in wanted.items():
             column = await self.column(name)
             if column is None:
                 hint = did_you_mean(name, await self.columns.all())
                 warnings.append(f'there is no column "{name}"' + (f"; {hint}" if hint else ""))
                 continue
-            known, lost = await self._known(column, value)
-            warnings += [f'{name}: there is no "{each}"' for each in lost]
+            known, lost = await self._known(name, column, value)
+            warnings += lost
             if known != []:
                 found[column["id"]] = formed(column["type"], known)
         return found, warnings
 
-    async def _known(self, column: Mapping[str, Json], value: Json) -> tuple[Json, list[str]]:
-        """Return `value` as far as the column can take it, with ids for people and tags; and what it cannot."""
+    async def _known(self, name: str, column: Mapping[str, Json], value: Json) -> tuple[Json, list[str]]:
+        """Return `value` as far as the column can take it, with ids for people and tags; and warnings."""
         kind = column["type"]
-        if kind == "people" and not isinstance(value, dict):
-            names = [part.strip() for text in texts(value) for part in text.split(",") if part.strip()]
-            ids = {name: await self.people.find(name) for name in names}
-            return [id_ for id_ in ids.values() if id_], [name for name, id_ in ids.items() if not id_]
-        if kind == "tags" and not isinstance(value, dict):
-            return [await self._tags.find_or_make(name, self._tag) for name in texts(value)], []
-        if kind not in {"status", "dropdown"} or isinstance(value, dict):
+        if isinstance(value, dict) or kind not in {"people", "tags", "status", "dropdown"}:
             return value, []
-        spelt = {option.casefold(): option for option in options_of(column)}
-        lost = [text for text in texts(value) if text.casefold() not in spelt and not self._make_labels]
-        return [spelt.get(text.casefold(), text) for text in texts(value) if text not in lost], lost
+        if kind == "people":
+            return await self.people.ids_of(people_in(",".join(texts(value))), name)
+        if kind == "tags":
+            return [await self._tags.find_or_make(text, self._tag) for text in texts(value)], []
+        options = {option: option for option in options_of(column)}
+        spelt = {text: match(text, options) or (text if self._make_labels else None) for text in texts(value)}
+        lost = [f'{name}: there is no "{text}"' for text, option in spelt.items() if option is None]
+        return [option for option in spelt.values() if option is not None], lost
 
     async def _tag(self, name: str) -> str:
         data = await self._ask(api.TAG, name=name, boardId=await self.id())
@@ -147,17 +143,17 @@ class Board:
     async def _columns(self) -> Mapping[str, str]:
         columns = [each for each in await self._of_board(api.COLUMNS, "columns") if not each["archived"]]
         self._by_id = {each["id"]: each for each in columns}
-        return _by(columns, "title")
+        return by_name(columns, "title")
 
     async def _groups(self) -> Mapping[str, str]:
         groups = await self._of_board(api.GROUPS, "groups")
-        return _by([each for each in groups if not each["archived"] and not each["deleted"]], "title")
+        return by_name([each for each in groups if not each["archived"] and not each["deleted"]], "title")
 
     async def _boards(self) -> Mapping[str, str]:
-        return _by(await self._pages(api.BOARDS, "boards"), "name")
+        return by_name(await self._pages(api.BOARDS, "boards"), "name")
 
     async def _people(self) -> Mapping[str, str]:
-        return _by(await self._pages(api.USERS, "users"), "name", "email")
+        return by_name(await self._pages(api.USERS, "users"), "name", "email")
 
     async def _of_board(self, document: str, what: str) -> list[dict[str, Json]]:
         data = await self._ask(document, ids=[await self.id()])
@@ -167,20 +163,10 @@ class Board:
         return list(data["boards"][0][what] or ())
 
     async def _pages(self, document: str, what: str) -> list[dict[str, Json]]:
-        found: list[dict[str, Json]] = []
-        page = 1
-        while True:
+        found = list[dict[str, Json]]()
+        for page in itertools.count(1):
             items = (await self._ask(document, page=page)).get(what) or []
             found += items
             if len(items) < PAGES[document]:
-                return found
-            page += 1
-
-
-def _by(items: Iterable[Mapping[str, Any]], *keys: str) -> dict[str, str]:
-    """Return the ids of `items` by each of their properties `keys`; of two with one name the first."""
-    known: dict[str, str] = {}
-    for each in items:
-        for key in keys:
-            known.setdefault(str(each[key]), str(each["id"]))
-    return known
+                break
+        return found

@@ -46,7 +46,8 @@ async def findings(tracker: Monday) -> AsyncIterator[Finding]:
         yield _version(data["version"])
         if not settings.board.isdecimal():
             if await tracker.board.boards.find(settings.board) is None:
-                yield await _no_board(tracker)
+                fix = await doctor.meant(tracker, "board") or "write its address, or let the token's user in"
+                yield doctor.error("board", f'there is no board "{settings.board}"', fix)
                 return
             data = await tracker.ask(api.CHECK, ids=[await tracker.board.id()])
         for finding in _board(tracker, data["boards"]):
@@ -63,14 +64,6 @@ def _version(version: dict[str, Json]) -> Finding:
         return doctor.ok("version", f"{version['value']} is supported ({version['kind']})")
     told = f"{version['value']} will not work for long, or not as it should ({version['kind']})"
     return doctor.warning("version", told, "set `version` to the current one, or update tracker-bridge")
-
-
-async def _no_board(tracker: Monday) -> Finding:
-    name = tracker.settings.board
-    near = doctor.did_you_mean(name, await tracker.board.boards.all())
-    return doctor.error(
-        "board", f'there is no board "{name}"', near or "write its address, or let the token's user in"
-    )
 
 
 def _board(tracker: Monday, boards: list[dict[str, Json]]) -> Iterator[Finding]:
@@ -152,9 +145,9 @@ async def _places(tracker: Monday) -> list[Finding]:
             fix = doctor.one_of(name, known)
             say = doctor.error if setting == "group" else doctor.warning
             found.append(say(setting, f'the board has no group "{name}"', fix))
-    for name in [part.strip() for part in settings.assignee.split(",")] if settings.assignee_column else ():
+    people = doctor.assignees_of(tracker) if settings.assignee_column else []
+    if people:
         known = await tracker.board.people.all()
-        names = [*known, *known.values()]
         told = "is nobody in this account: it is left out"
-        found += doctor.compared(doctor.fixed([("assignee", name)]), names, told, "correct it, or invite them")
+        found += doctor.compared(people, [*known, *known.values()], told, "correct it, or invite them")
     return found

@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -35,7 +34,6 @@ from bridge import (
     Markup,
     NotAllowed,
     Purpose,
-    Rejected,
     Report,
     Secret,
     Tools,
@@ -43,10 +41,11 @@ from bridge import (
     TrackerError,
     TrackerSettings,
     Unavailable,
-    fingerprint,
     hookimpl,
+    inside,
+    list_inside,
 )
-from bridge.labels import merged, shortened
+from bridge.labels import WITH_SEVERITY, merged, shortened
 from bridge_plugins import _monday_api as api
 from bridge_plugins._monday_board import Board
 
@@ -97,15 +96,14 @@ class Settings(TrackerSettings):
 
 def columns(draft: Draft, settings: Settings) -> dict[str, Json]:
     """Return the values of columns, by title, for the parts of a draft that are to be set."""
-    own: list[tuple[str, str, Json]] = [
+    chosen = draft.chosen(
         ("priority", settings.priority_column, draft.priority),
         ("severity", settings.severity_column, draft.severity),
         ("issue_type", settings.type_column, draft.issue_type),
         ("labels", settings.labels_column, shortened(draft.labels, LABEL_LIMIT)),
         ("assignee", settings.assignee_column, draft.assignee),
-    ]
-    chosen = {column: value for part, column, value in own if draft.sets(part) and column and value}
-    return chosen | (dict(draft.fields) if draft.sets("fields") else {})
+    )
+    return {**chosen, **draft.own_fields}
 
 
 class Monday(HttpTracker[Settings]):
@@ -120,10 +118,8 @@ class Monday(HttpTracker[Settings]):
     title_limit = 255
     body_limit = 40_000  # monday.com publishes none
     settle = timedelta(seconds=60)
-    default_labels: ClassVar[tuple[str, ...]] = (
-        "test-io",
-        "{% if bug.severity %}severity:{{ bug.severity }}{% endif %}",
-    )
+    absent = "{settings.url} is not monday.com's API: correct `url`, or look at the proxy"
+    default_labels = WITH_SEVERITY
     default_priorities: ClassVar[Mapping[str, str]] = {"critical": "Critical", "high": "High", "low": "Low"}
     default_severities: ClassVar[Mapping[str, str]] = {"critical": "Critical", "high": "High", "low": "Low"}
 
@@ -136,11 +132,6 @@ class Monday(HttpTracker[Settings]):
     def base_url(self) -> str:
         """The API's host."""
         return self.settings.url.rstrip("/")
-
-    @property
-    def account(self) -> str:
-        """The token's fingerprint: limits are per user, and per account for a day."""
-        return f"{urlsplit(self.settings.url).hostname}/{fingerprint(self.settings.token.get_secret_value())}"
 
     def headers(self) -> Mapping[str, str]:
         """Return the token, and the version, without which monday.com takes whichever is current."""
@@ -155,9 +146,8 @@ class Monday(HttpTracker[Settings]):
         if errors := api.errors_in(data):
             made = purpose is Purpose.CREATE and ((data.get("data") or {}).get("create_item") or {}).get("id")
             return None if made else api.refusal(errors, answer, purpose, self.tools.clock.now())
-        if answer.status == 404:
-            told = f"{self.settings.url} is not monday.com's API: correct `url`, or look at the proxy"
-            return NotAllowed(f"{told} ({answer.message})", status=404)
+        if answer.status == 404:  # of no item: monday.com itself says that differently
+            purpose = Purpose.LOOK
         return super().explain(answer, data, purpose)
 
     async def create(self, draft: Draft) -> Issue:
@@ -175,29 +165,28 @@ class Monday(HttpTracker[Settings]):
             "values": json.dumps({**values, marker: draft.marker.text}),
             "make": settings.make_labels,
         }
+        request = {"query": api.CREATE, "variables": sent}
         try:
-            data = await self.call(
-                "POST", "/v2", purpose=Purpose.CREATE, json={"query": api.CREATE, "variables": sent}
-            )
-        except (NotAllowed, Rejected):
-            self.board.forget()  # an id that we remember may be of something that was deleted
+            data = await self.call("POST", "/v2", purpose=Purpose.CREATE, json=request)
+        except NotAllowed:
+            self.forget()  # the id that we remember may be of a board that was deleted
             raise
         self.created(data, "data", "create_item", "id")
         if errors := api.errors_in(data):
             warnings.append(self.tools.redact(api.words_of(errors)))
-        return self._issue(data["data"]["create_item"], warnings)
+        return self._issue(data["data"]["create_item"], *warnings)
 
     async def find(self, marker: Marker) -> Issue | None:
         """Ask for the items with this marker in its column; the index lags by half a minute."""
         column = await self._marker_column()
         board = await self.board.id()
         data = await self.ask(api.FIND, boardId=board, columnId=column, ids=[column], value=marker.text)
-        page = data["items_page_by_column_values"]
-        found = [item for item in page["items"] if any(_has(marker, each) for each in item["column_values"])]
-        if not found:
-            return None
-        first, *others = sorted(found, key=lambda item: int(item["id"]))
-        return self._issue(first, [f"another item carries {marker.text}: {item['url']}" for item in others])
+        found = [
+            item
+            for item in list_inside(data, "items_page_by_column_values", "items")
+            if any(marker.found_in(each.get("text") or "") for each in item["column_values"])
+        ]
+        return marker.first_of([self._issue(item) for item in sorted(found, key=lambda item: int(item["id"]))])
 
     async def complete(self, issue: Issue, draft: Draft) -> None:
         """Write the body: an item is made without."""
@@ -228,7 +217,7 @@ class Monday(HttpTracker[Settings]):
         """Upload a file, unless an earlier try whose answer was lost did."""
         file = replace(file, name=" ".join(file.name.split()))
         item = await self._item(api.FILES, issue)
-        if (file.name, file.size) in {(each["name"], each["file_size"]) for each in item["assets"] or ()}:
+        if file.is_one_of((each["name"], each["file_size"]) for each in item["assets"] or ()):
             return
         name = self.settings.file_column
         column = await self.board.column(name) if name else await self.board.first("file")
@@ -241,9 +230,7 @@ class Monday(HttpTracker[Settings]):
 
     async def state(self, issue: Issue) -> IssueState:
         """Return whether the item's status counts as done on its board, or the item is archived."""
-        column = await self.board.column(self.settings.status_column)
-        item = await self._item(api.VALUES, issue, columns=[column["id"]] if column else [])
-        status: dict[str, Json] = next(iter(item["column_values"]), {}) if column else {}
+        item, status = await self._value(issue, self.settings.status_column)
         if item["state"] != "active":
             return IssueState(True, str(item["state"]))
         return IssueState(bool(status.get("is_done")), status.get("text") or "active")
@@ -270,10 +257,9 @@ class Monday(HttpTracker[Settings]):
 
     async def _group(self, name: str, warnings: list[str]) -> str | None:
         """Return the id of a bug's own group, None where it has none; what does not exist becomes a warning."""
-        found = await self.board.groups.find(name) if name else None
-        if name and not found:
-            warnings.append(f'parent: there is no group "{name}"')
-        return found
+        found, lost = await self.board.groups.ids_of([name] if name else [], "parent")
+        warnings += lost
+        return found[0] if found else None
 
     async def _describe(self, issue: Issue, draft: Draft) -> None:
         """Write the body, in place of one that is there."""
@@ -293,12 +279,9 @@ class Monday(HttpTracker[Settings]):
             await self._do(api.WRITE, "create_update", itemId=issue.id, body=draft.body.text)
 
     async def _labels_of(self, issue: Issue) -> list[str]:
-        column = await self.board.column(self.settings.labels_column)
-        item = await self._item(api.VALUES, issue, columns=[column["id"]] if column else [])
-        value: dict[str, Json] = next(iter(item["column_values"]), {}) if column else {}
-        return [each["label"] for each in value.get("values", ())] + [
-            each["name"] for each in value.get("tags", ())
-        ]
+        _, value = await self._value(issue, self.settings.labels_column)
+        labels, tags = value.get("values", ()), value.get("tags", ())
+        return [each["label"] for each in labels] + [each["name"] for each in tags]
 
     async def _update_for_files(self, issue: Issue, item: Mapping[str, Json]) -> str:
         there = [each["id"] for each in item["updates"] or () if (each["text_body"] or "").strip() == FILES]
@@ -312,8 +295,7 @@ class Monday(HttpTracker[Settings]):
     ) -> None:
         """Send a file as GraphQL's convention for forms has it, https://developer.monday.com/api-reference/reference/assets."""
         form = {"query": document, "variables": json.dumps(variables), "map": '{"file": ["variables.file"]}'}
-        answer = await self.upload("/v2/file", file, data=form)
-        _told((answer or {}).get("data") or {}, mutation)
+        inside(await self.upload("/v2/file", file, data=form), "data", mutation, purpose=Purpose.ISSUE)
 
     async def _item(self, document: str, issue: Issue, **variables: Json) -> dict[str, Json]:
         """Return what is known of an item.
@@ -327,28 +309,19 @@ class Monday(HttpTracker[Settings]):
             raise Gone("the item was deleted, or the token's user does not see it")
         return found[0]
 
-    async def _do(self, document: str, mutation: str, **variables: Json) -> dict[str, Json]:
+    async def _value(self, issue: Issue, name: str) -> tuple[dict[str, Json], dict[str, Json]]:
+        """Return an item, and its value in a column: an empty one where the board has no such column."""
+        column = await self.board.column(name)
+        item = await self._item(api.VALUES, issue, columns=[column["id"]] if column else [])
+        return item, next(iter(item["column_values"]), {}) if column else {}
+
+    async def _do(self, document: str, mutation: str, **variables: Json) -> Json:
         """Change something about an item, and return what came of it."""
-        return _told(await self.ask(document, purpose=Purpose.ISSUE, **variables), mutation)
+        data = await self.ask(document, purpose=Purpose.ISSUE, **variables)
+        return inside(data, mutation, purpose=Purpose.ISSUE)
 
-    def _issue(self, data: Mapping[str, Json], warnings: list[str]) -> Issue:
-        return Issue(id=str(data["id"]), key=str(data["id"]), url=data["url"], warnings=tuple(warnings))
-
-
-def _has(marker: Marker, value: Mapping[str, Json]) -> bool:
-    return marker.found_in(value.get("text") or "")
-
-
-def _told(data: Mapping[str, Json], mutation: str) -> dict[str, Json]:
-    """Return what a mutation answered.
-
-    Raises:
-        Unavailable: Nothing, though nothing was refused.
-    """
-    found = data.get(mutation)
-    if not isinstance(found, dict):
-        raise Unavailable(f"monday.com answered {mutation} with nothing")
-    return found
+    def _issue(self, data: Mapping[str, Json], *warnings: str) -> Issue:
+        return Issue(id=str(data["id"]), key=str(data["id"]), url=data["url"], warnings=warnings)
 
 
 @hookimpl

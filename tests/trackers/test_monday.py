@@ -129,8 +129,8 @@ class TestMonday(TrackerConformance):
         assert issue.warnings == (
             'there is no column "Severty"; did you mean "Severity"?',
             *(f'Labels: there is no "{label}"' for label in ("a", "b")[:size]),
-            'Owner: there is no "carol"',
-            'parent: there is no group "Later"',
+            'Owner: there is no person "carol": left out',
+            'parent: there is no group "Later": left out',
         )
         assert set(fake.items[issue.id]["values"]) == {"text_bugid", "dropdown_1"}
 
@@ -188,7 +188,7 @@ class TestMonday(TrackerConformance):
         found = await subject.find(draft.marker)
 
         assert found is not None
-        assert (found.id, found.warnings) == (first.id, (f"another item carries testio-bug-12345: {second.url}",))
+        assert (found.id, found.warnings) == (first.id, (f"another issue carries testio-bug-12345: {second.url}",))
 
     async def test_a_description_that_was_not_set_is_set_again_later(
         self, fake: MondayServer, subject: Monday, draft: Draft
