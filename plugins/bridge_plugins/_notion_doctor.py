@@ -53,26 +53,24 @@ def _marker(tracker: Notion, source: Source) -> Finding:
 def _chosen(tracker: Notion, source: Source) -> Iterator[Finding]:
     """Yield whether what labels, priorities, severities and types become exists."""
     settings = tracker.settings
-    own = {"priorities": tracker.default_priorities, "severities": tracker.default_severities}
-    wanted: dict[str, tuple[str, doctor.Configured]] = {}
-    for table, name in (("priorities", settings.priority_property), ("severities", settings.severity_property)):
-        values = {**own[table], **getattr(settings, table)}
-        setting = "priority_property" if table == "priorities" else "severity_property"
-        wanted[setting] = (name, [(f"{table}.{word}", value) for word, value in values.items()])
-    wanted["type_property"] = (settings.type_property, doctor.issue_types_of(tracker))
-    wanted["labels_property"] = (settings.labels_property, doctor.labels_of(tracker))
-    for setting, (name, configured) in wanted.items():
-        if name and doctor.fixed(configured):
-            yield from _values(setting, name, doctor.fixed(configured), source)
-
-
-def _values(setting: str, name: str, values: doctor.Configured, source: Source) -> Iterator[Finding]:
-    prop = source.find(name)
-    if prop is None:
-        yield _missing(setting, name, source)
-        return
-    for subject, value in values:
-        yield _value(subject, value, prop)
+    priorities = {**tracker.default_priorities, **settings.priorities}
+    severities = {**tracker.default_severities, **settings.severities}
+    wanted: dict[str, doctor.Configured] = {
+        "priority_property": [(f"priorities.{word}", value) for word, value in priorities.items()],
+        "severity_property": [(f"severities.{word}", value) for word, value in severities.items()],
+        "type_property": doctor.issue_types_of(tracker),
+        "labels_property": doctor.labels_of(tracker),
+    }
+    for setting, configured in wanted.items():
+        name, values = getattr(settings, setting), doctor.fixed(configured)
+        if not name or not values:
+            continue
+        prop = source.find(name)
+        if prop is None:
+            yield _missing(setting, name, source)
+            continue
+        for subject, value in values:
+            yield _value(subject, value, prop)
 
 
 def _missing(setting: str, name: str, source: Source) -> Finding:
@@ -127,19 +125,16 @@ def _status(tracker: Notion, source: Source) -> Iterator[Finding]:
 
 async def _people(tracker: Notion, source: Source) -> AsyncIterator[Finding]:
     """Yield whether who pages are assigned to is known."""
-    settings = tracker.settings
-    names = [name for _, value in doctor.fixed([("", settings.assignee)]) for name in several(value)]
-    if not names:
-        return
-    prop = source.find(settings.assignee_property)
+    people, name = doctor.assignees_of(tracker), tracker.settings.assignee_property
+    prop = source.find(name)
+    if people and prop is None:
+        yield _missing("assignee_property", name, source)
     if prop is None:
-        yield _missing("assignee_property", settings.assignee_property, source)
         return
-    if prop.kind != "people":
-        for name in names:
-            yield _value("assignee", name, prop)
-        return
-    for name in names:
+    for subject, name in people:
+        if prop.kind != "people":
+            yield _value(subject, name, prop)
+            continue
         try:
             await tracker.names.ids([name])
             yield doctor.ok("assignee", f'"{name}" is a member of the workspace')

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bridge import Answer, Json, Names, NotAllowed, Purpose, TrackerError, error_for
+from bridge import Directory, Json, Names, NotAllowed, Purpose, by_name, list_inside, unexpected
 from bridge.clock import Clock
 from bridge.doctor import did_you_mean
-from bridge.names import FRESH_SECONDS
+from bridge.names import FRESH_SECONDS, match
 from bridge_plugins._notion_properties import Property, identifier, several
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Source:
         return next((prop for prop in self.properties.values() if prop.kind == kind), None)
 
 
-class Directory:
+class NotionNames(Directory):
     """What the connection sees, by name; what was looked up is kept for a while.
 
     Args:
@@ -60,8 +60,7 @@ class Directory:
 
     def forget(self) -> None:
         """Look everything up anew."""
-        self.databases.forget()
-        self.people.forget()
+        super().forget()
         self._source = None
 
     async def source(self) -> Source:
@@ -75,10 +74,9 @@ class Directory:
             data = await self._call("GET", f"/data_sources/{await self._source_id()}")
             try:
                 known = {name: Property.read(name, each) for name, each in data["properties"].items()}
-                found = Source(data["id"], _title(data), known)
+                self._source = now, Source(data["id"], _title(data), known)
             except (LookupError, TypeError, AttributeError):
-                raise self.odd("there is no data source in the answer") from None
-            self._source = now, found
+                raise unexpected("there is no data source in the answer") from None
         return self._source[1]
 
     async def listing(
@@ -99,12 +97,10 @@ class Directory:
         while True:
             request = {"json": asked} if method == "POST" else {"params": asked}
             data = await self._call(method, path, purpose=purpose, **request)
-            if not isinstance(data, dict) or not isinstance(data.get("results"), list):
-                raise self.odd("there is no list in the answer", purpose)
-            for each in data["results"]:
+            for each in list_inside(data, "results", purpose=purpose):
                 yield each
             if (data.get("request_status") or {}).get("type") == "incomplete":
-                raise self.odd("Notion gave a part of the list only", purpose)
+                raise unexpected("Notion gave a part of the list only", purpose)
             if not data.get("has_more") or not data.get("next_cursor"):
                 return
             asked["start_cursor"] = data["next_cursor"]
@@ -125,7 +121,6 @@ class Directory:
             ) from None
 
     async def _source_id(self) -> str:
-        """Return the id of the data source."""
         database = identifier(self._settings.database)
         if not database:
             return await self.databases.needed(self._settings.database, "database")
@@ -135,13 +130,10 @@ class Directory:
             if refusal.status != 404:
                 raise
             return database  # perhaps it is a data source's
-        if not isinstance(data, dict):
-            raise self.odd("there is no database in the answer")
-        known = {str(each["name"]): str(each["id"]) for each in data.get("data_sources") or ()}
+        known = {str(each["name"]): str(each["id"]) for each in list_inside(data, "data_sources")}
         wanted = self._settings.data_source
-        folded = {name.casefold(): id_ for name, id_ in known.items()}
-        if wanted.casefold() in folded:
-            return folded[wanted.casefold()]
+        if (found := match(wanted, known)) is not None:
+            return found
         if not wanted and len(known) == 1:
             return next(iter(known.values()))
         hint = did_you_mean(wanted, known) or f"correct `data_source`, one of {', '.join(known)}"
@@ -149,26 +141,17 @@ class Directory:
         raise NotAllowed(f"{told}; {hint}")
 
     async def _databases(self) -> Mapping[str, str]:
-        """Return the ids of the databases by the names of their data sources; of two with one name the first."""
+        """Return the ids of the databases by the names of their data sources."""
         sent = {"filter": {"property": "object", "value": "data_source"}}
-        known: dict[str, str] = {}
-        async for each in self.listing("POST", "/search", sent, Purpose.LOOK):
-            if each.get("object") == "data_source" and _title(each):
-                known.setdefault(_title(each), str(each["id"]))
-        return known
+        listed = self.listing("POST", "/search", sent, Purpose.LOOK)
+        sources = [each async for each in listed if each.get("object") == "data_source"]
+        return by_name([{"name": _title(each), "id": each["id"]} for each in sources], "name")
 
     async def _people(self) -> Mapping[str, str]:
         """Return the ids of the workspace's members by name and by e-mail address."""
-        known: dict[str, str] = {}
-        async for each in self.listing("GET", "/users", {}, Purpose.LOOK):
-            for name in (each.get("name"), (each.get("person") or {}).get("email")):
-                if name and each.get("type") == "person":
-                    known.setdefault(str(name), str(each["id"]))
-        return known
-
-    def odd(self, words: str, purpose: Purpose = Purpose.LOOK) -> TrackerError:
-        """Return the error that a success without what it should hold means."""
-        return error_for(Answer(200, words), purpose, self._clock.now())
+        listed = self.listing("GET", "/users", {}, Purpose.LOOK)
+        people = [{**each, **(each.get("person") or {})} async for each in listed if each.get("type") == "person"]
+        return by_name(people, "name", "email")
 
 
 def _title(data: Mapping[str, Json]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from bridge import Json
 from bridge.mapping.notion import ARRAY, pieces
+from bridge.names import match
 
 NAME_LIMIT = 100  # characters of an option's name
 CHOICES = frozenset({"select", "multi_select", "status"})
@@ -49,9 +50,9 @@ class Property:
 
     def option(self, wanted: str) -> str:
         """Return an option by its name in any letter case; another one as Notion takes it: without commas."""
-        known = {each.casefold(): each for each in self.options}
+        known = {each: each for each in self.options}
         tidied = " ".join(wanted.replace(",", " ").split())[:NAME_LIMIT].strip()
-        return known.get(wanted.strip().casefold()) or known.get(tidied.casefold()) or tidied
+        return match(wanted.strip(), known) or match(tidied, known) or tidied
 
     def value(self, wanted: Json) -> dict[str, Json]:
         """Return a value in the form of this property. Objects are sent as they are.

@@ -30,7 +30,6 @@ from bridge import (
     Json,
     Marker,
     Markup,
-    NotAllowed,
     Purpose,
     RateLimited,
     Rejected,
@@ -42,19 +41,19 @@ from bridge import (
     TrackerSettings,
     Unavailable,
     Unit,
-    fingerprint,
     hookimpl,
+    inside,
+    list_inside,
 )
 from bridge.answers import retry_after, words_in
 from bridge.doctor import did_you_mean
 from bridge.labels import merged
 from bridge.mapping.notion import family
 from bridge_plugins import _notion_files as files
-from bridge_plugins._notion_names import Directory, Source
+from bridge_plugins._notion_names import NotionNames, Source
 from bridge_plugins._notion_properties import Property, plain, rich_text
 
 VERSION = "2026-03-11"
-MARGIN = timedelta(minutes=5)  # our clock and Notion's may differ by so much; it keeps minutes only
 BLOCKS = 99  # the most blocks in one request but for the marker,
 FAMILIES = 999  # those inside others included
 OURS = frozenset(
@@ -94,7 +93,7 @@ class Settings(TrackerSettings):
 
 def values(draft: Draft, settings: Settings) -> dict[str, Json]:
     """Return the values of properties, by name, for the parts of a draft that are to be set."""
-    parts: list[tuple[str, str, Json]] = [
+    chosen = draft.chosen(
         ("title", "title", draft.title),
         ("labels", settings.labels_property, list(draft.labels)),
         ("priority", settings.priority_property, draft.priority),
@@ -102,9 +101,8 @@ def values(draft: Draft, settings: Settings) -> dict[str, Json]:
         ("issue_type", settings.type_property, draft.issue_type),
         ("assignee", settings.assignee_property, draft.assignee),
         ("parent", settings.parent_property, draft.parent),
-    ]
-    chosen = {name: value for part, name, value in parts if draft.sets(part) and name and value}
-    return chosen | (dict(draft.fields) if draft.sets("fields") else {})
+    )
+    return {**chosen, **draft.own_fields}
 
 
 def groups(blocks: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
@@ -122,8 +120,8 @@ def groups(blocks: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]
 
 def text_of(block: Mapping[str, Json]) -> str:
     """Return the text of a block as Notion answers it."""
-    inside = block.get(block.get("type", "")) or {}
-    return "".join(str(each.get("plain_text", "")) for each in inside.get("rich_text") or ())
+    content = block.get(block.get("type", "")) or {}
+    return "".join(str(each.get("plain_text", "")) for each in content.get("rich_text") or ())
 
 
 class Notion(HttpTracker[Settings]):
@@ -139,23 +137,19 @@ class Notion(HttpTracker[Settings]):
     body_limit = 160_000  # of JSON, so that it is less than the 500 KB that a request may have, in any script
     unit = Unit.UTF16
     settle = timedelta(seconds=15)
+    absent = "the database does not exist or is not shared with the connection: correct `database`, or share it"
     part = files.PART
     """The most bytes of a file in one request."""
     default_severities: ClassVar[Mapping[str, str]] = {"critical": "Critical", "high": "High", "low": "Low"}
 
     def __init__(self, name: str, settings: Settings, tools: Tools | None = None) -> None:
         super().__init__(name, settings, tools)
-        self.names = Directory(settings, self.call, self.tools.clock)
+        self.names = NotionNames(settings, self.call, self.tools.clock)
 
     @property
     def base_url(self) -> str:
         """The API's address."""
         return self.settings.url.rstrip("/") + "/v1"
-
-    @property
-    def account(self) -> str:
-        """The token's fingerprint: a connection has its rate limit."""
-        return fingerprint(self.settings.token.get_secret_value())
 
     def headers(self) -> Mapping[str, str]:
         """Return the token, and the version of the API."""
@@ -163,19 +157,14 @@ class Notion(HttpTracker[Settings]):
 
     def explain(self, answer: Answer, data: Json, purpose: Purpose) -> TrackerError | None:
         """Return the error that an answer means, in Notion's dialect."""
-        status, now = answer.status, self.tools.clock.now()
-        words = answer.message if data is None else words_in(data)
+        status, words = answer.status, answer.message or words_in(data)
         if status == 529:  # too much for Notion as a whole; nothing was done
-            return RateLimited(words, status=status, retry_after=retry_after(answer.headers, now))
+            wait = retry_after(answer.headers, self.tools.clock.now())
+            return RateLimited(words, status=status, retry_after=wait)
         if status == 409:
             return Unavailable(words, status=status)
         if status == 403 and data is None:  # the proxy in front of Notion found fault with what is in the request
             return Rejected(f"blocked before it reached Notion: {words}", status=status)
-        if status == 404 and purpose is not Purpose.ISSUE:
-            told = (
-                "the database does not exist or is not shared with the connection: correct `database`, or share it"
-            )
-            return NotAllowed(f"{told} (Notion: {words})", status=status)
         if status == 400 and purpose is Purpose.ISSUE and ("archived" in words or "in trash" in words):
             return Gone(words, status=status)
         return super().explain(answer, data, purpose)
@@ -193,11 +182,7 @@ class Notion(HttpTracker[Settings]):
             "properties": properties,
             "children": [*groups(body)[0], end],
         }
-        try:
-            data = await self.call("POST", "/pages", purpose=Purpose.CREATE, json=sent)
-        except Rejected:
-            self.names.forget()  # a property may have been renamed since we looked
-            raise
+        data = await self.call("POST", "/pages", purpose=Purpose.CREATE, json=sent)
         self.created(data, "id")
         return replace(self._issue(data), warnings=tuple(warnings))
 
@@ -225,15 +210,12 @@ class Notion(HttpTracker[Settings]):
         if kept and kept.kind == "rich_text":
             query: Json = {"property": kept.name, "rich_text": {"equals": marker.text}}
         else:
-            moment = (marker.since - MARGIN).strftime("%Y-%m-%dT%H:%M:00Z")
+            moment = marker.earliest.strftime("%Y-%m-%dT%H:%M:00Z")  # Notion keeps minutes only
             query = {"timestamp": "created_time", "created_time": {"on_or_after": moment}}
             kept = None
-        found = [page async for page in self._pages(source, query) if await self._carries(page, marker, kept)]
-        if not found:
-            return None
-        first, *others = found
-        also = [f"another page carries {marker.text}: {each.get('url') or each['id']}" for each in others]
-        return replace(self._issue(first), warnings=tuple(also))
+        pages = self._pages(source, query)
+        found = [self._issue(page) async for page in pages if await self._carries(page, marker, kept)]
+        return marker.first_of(found)
 
     async def update(self, issue: Issue, draft: Draft) -> Issue:
         """Set parts of the draft. Labels that people added stay, and whatever they wrote below the marker."""
@@ -307,8 +289,7 @@ class Notion(HttpTracker[Settings]):
 
     async def _resolved(self, wanted: Mapping[str, Json], source: Source) -> tuple[dict[str, Json], list[str]]:
         """Return the properties of a request, and a warning for each value that cannot be set."""
-        sent: dict[str, Json] = {}
-        warnings = []
+        sent, warnings = dict[str, Json](), list[str]()
         for name, value in wanted.items():
             prop = source.find(name)
             if prop is None:
@@ -327,12 +308,11 @@ class Notion(HttpTracker[Settings]):
         Raises:
             Gone: It is in the trash, or not there at all.
         """
-        data = await self.call("GET", f"/pages/{issue.id}", purpose=Purpose.ISSUE)
-        if not isinstance(data, dict) or not isinstance(data.get("properties"), dict):
-            raise self.names.odd("there is no page in the answer", Purpose.ISSUE)
-        if data.get("in_trash"):
+        page: dict[str, Json] = await self.call("GET", f"/pages/{issue.id}", purpose=Purpose.ISSUE)
+        inside(page, "properties", purpose=Purpose.ISSUE)
+        if page.get("in_trash"):
             raise Gone("the page is in Notion's trash")
-        return data
+        return page
 
     def _pages(self, source: Source, query: Json) -> AsyncIterator[Json]:
         """Return the pages that fit a query, the oldest first."""
@@ -368,7 +348,7 @@ class Notion(HttpTracker[Settings]):
         """Add blocks to a page and return their ids."""
         sent, path = {"children": list(blocks), "position": position}, f"/blocks/{issue.id}/children"
         data = await self.call("PATCH", path, purpose=Purpose.ISSUE, json=sent)
-        return [str(each["id"]) for each in data["results"][: len(blocks)]]
+        return [str(each["id"]) for each in list_inside(data, "results", purpose=Purpose.ISSUE)[: len(blocks)]]
 
     async def _upload_parts(self, file: AttachmentFile) -> str:
         """Upload a large file in parts and return the id of the upload."""

@@ -275,7 +275,7 @@ class TestNotion(TrackerConformance):
 
         assert found is not None
         assert found.id == issue.id
-        assert found.warnings == (f"another page carries testio-bug-12345: {second.url}",)
+        assert found.warnings == (f"another issue carries testio-bug-12345: {second.url}",)
         assert fake.requests[-1].json["filter"] == {
             "property": "test IO ID",
             "rich_text": {"equals": "testio-bug-12345"},
