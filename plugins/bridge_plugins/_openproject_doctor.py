@@ -29,7 +29,9 @@ async def findings(tracker: OpenProject) -> AsyncIterator[Finding]:
         yield doctor.ok("credentials", f"signed in as {user['name']}")
         project = await tracker.projects.find(tracker.settings.project)
         if project is None:
-            yield await _no_project(tracker)
+            told = f"{tracker.settings.project} does not exist, or the token's user may not see it"
+            fix = await doctor.meant(tracker, "project") or "correct `project`, or make the user a member of it"
+            yield doctor.error("project", told, fix)
             return
         async for finding in _project(tracker, project):
             yield finding
@@ -40,13 +42,6 @@ async def findings(tracker: OpenProject) -> AsyncIterator[Finding]:
         return
     for finding in _unused(tracker):
         yield finding
-
-
-async def _no_project(tracker: OpenProject) -> Finding:
-    name = tracker.settings.project
-    near = doctor.did_you_mean(name, await tracker.projects.all())
-    told = f"{name} does not exist, or the token's user may not see it"
-    return doctor.error("project", told, near or "correct `project`, or make the user a member of it")
 
 
 async def _project(tracker: OpenProject, href: str) -> AsyncIterator[Finding]:

@@ -14,12 +14,11 @@ import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import Field
 
 from bridge import (
     Answer,
@@ -32,10 +31,9 @@ from bridge import (
     Json,
     Marker,
     Markup,
+    Name,
     Names,
-    NotAllowed,
     Purpose,
-    RateLimited,
     Rejected,
     Report,
     Secret,
@@ -44,31 +42,29 @@ from bridge import (
     TrackerError,
     TrackerSettings,
     Unavailable,
-    error_for,
-    fingerprint,
+    by_name,
     hookimpl,
+    inside,
+    list_inside,
+    unexpected,
+    web_address,
 )
-from bridge.answers import retry_after, words_in
+from bridge.answers import words_in
 from bridge.doctor import did_you_mean
-from bridge.names import FRESH_SECONDS
+from bridge.names import FRESH_SECONDS, match
 from bridge_plugins import _openproject_form as forms
 
 API = "/api/v3"
 PAGE = 100
 
 
-def _address(value: str) -> str:
-    parts = urlsplit(value.strip())
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError('is no address: write it like "https://acme.openproject.com"')
-    return value.strip().rstrip("/").removesuffix(API).rstrip("/")
-
-
 class Settings(TrackerSettings):
     """`[trackers.NAME]` with `type = "openproject"`."""
 
-    url: Annotated[str, AfterValidator(_address)] = Field(description="the instance, with the path it lives under")
-    project: Annotated[str, BeforeValidator(str)] = Field(description="the project: its name, identifier or id")
+    url: Annotated[str, web_address("https://acme.openproject.com", API)] = Field(
+        description="the instance, with the path it lives under"
+    )
+    project: Name = Field(description="the project: its name, identifier or id")
     token: Secret = Field(description="API token of a member of the project")
     authentication: Literal["basic", "bearer"] = Field(
         "basic", description="how the token is sent; Bearer where an instance has turned Basic off"
@@ -81,7 +77,7 @@ class Settings(TrackerSettings):
 
 def payload(draft: Draft, settings: Settings) -> dict[str, Json]:
     """Return the values for the parts of a draft that are to be set, by names and with names for links."""
-    parts: list[tuple[str, str, Json]] = [
+    chosen = draft.chosen(
         ("title", "subject", draft.title),
         ("body", "description", {"raw": draft.body.text}),
         ("issue_type", "type", draft.issue_type),
@@ -89,9 +85,14 @@ def payload(draft: Draft, settings: Settings) -> dict[str, Json]:
         ("severity", settings.severity_field, draft.severity),
         ("assignee", "assignee", draft.assignee.lstrip("@")),
         ("parent", "parent", draft.parent.lstrip("#")),
-    ]
-    chosen = {name: value for part, name, value in parts if draft.sets(part) and name and value}
-    return chosen | (dict(draft.fields) if draft.sets("fields") else {})
+    )
+    return {**chosen, **draft.own_fields}
+
+
+def links_to(elements: list[dict[str, Json]], *keys: str) -> dict[str, str]:
+    """Return the links to elements by each of the properties `keys`; of two with one name the first."""
+    linked = [{**each, "href": each["_links"]["self"]["href"]} for each in elements]
+    return by_name(linked, *keys, id_key="href")
 
 
 def path_of(href: str) -> str:
@@ -123,6 +124,8 @@ class OpenProject(HttpTracker[Settings]):
     markup = Markup.GFM
     title_limit = 255
     settle = timedelta(seconds=30)
+    absent = "the project does not exist or the token's user may not see it: correct `project` or `url`"
+    limit_ends = "ratelimit-reset"
     default_labels: ClassVar[tuple[str, ...]] = ()
     default_priorities: ClassVar[Mapping[str, str]] = {"critical": "Immediate", "high": "High", "low": "Low"}
 
@@ -137,11 +140,6 @@ class OpenProject(HttpTracker[Settings]):
         """The API's address."""
         return self.settings.url + API
 
-    @property
-    def account(self) -> str:
-        """The host, and the token's fingerprint."""
-        return f"{urlsplit(self.settings.url).hostname}/{fingerprint(self.settings.token.get_secret_value())}"
-
     def auth(self) -> tuple[str, str] | None:
         """Return the token as the password of a user who is really called so."""
         return ("apikey", self.settings.token.get_secret_value()) if self._basic else None
@@ -150,48 +148,30 @@ class OpenProject(HttpTracker[Settings]):
         """Return the token as a bearer's, where Basic is not wanted."""
         return {} if self._basic else {"Authorization": f"Bearer {self.settings.token.get_secret_value()}"}
 
-    def ca_file(self) -> Path | None:
-        """Return the CA file of the settings."""
-        return self.settings.ca_file
-
     def explain(self, answer: Answer, data: Json, purpose: Purpose) -> TrackerError | None:
         """Return the error that an answer means, in OpenProject's dialect."""
-        status, now = answer.status, self.tools.clock.now()
-        if status < 400:
+        if answer.status < 400:
             return super().explain(answer, data, purpose)
         words, fields = problems(data)
         told = replace(answer, message=answer.message or words, fields=fields)
-        if status == 404 and purpose is not Purpose.ISSUE:
-            hint = "the project does not exist or the token's user may not see it: correct `project` or `url`"
-            return NotAllowed(f"{hint} (OpenProject: {told.message})", status=status)
-        if status == 409:  # somebody else changed it meanwhile; trying again reads it anew
-            return Unavailable(told.message, status=status)
-        if status == 429:
-            wait = retry_after(answer.headers, now) or _until(answer.headers.get("ratelimit-reset", ""), now)
-            return RateLimited(told.message, status=status, retry_after=wait)
-        return error_for(told, purpose, now)
+        if told.status == 409:  # somebody else changed it meanwhile; trying again reads it anew
+            return Unavailable(told.message, status=409)
+        return self.refusal(told, purpose)
 
     async def create(self, draft: Draft) -> Issue:
         """Make the work package."""
         form = await self.form(draft.issue_type)
         sent, warnings = await self._resolved(payload(draft, self.settings), form)
-        project = await self.projects.needed(self.settings.project, "project")
-        sent["_links"] = {"project": {"href": project}, **sent.get("_links", {})}
-        try:
-            data = await self.call(
-                "POST", "/work_packages", purpose=Purpose.CREATE, json=sent, params=self._notify
-            )
-        except Rejected:
-            self.forget()  # the project may have changed since we looked
-            raise
+        sent["_links"] = {"project": {"href": await self.project()}, **sent.get("_links", {})}
+        data = await self.call("POST", "/work_packages", purpose=Purpose.CREATE, json=sent, params=self._notify)
         self.created(data, "id")
         return replace(self._issue(data), warnings=tuple(warnings))
 
     async def find(self, marker: Marker) -> Issue | None:
         """Search the descriptions, closed ones too; the filter finds parts of words, so they are compared."""
-        project = path_of(await self.projects.needed(self.settings.project, "project"))
+        path = f"{path_of(await self.project())}/work_packages"
         filters = json.dumps([{"description": {"operator": "~", "values": [marker.text]}}])
-        async for each in self.pages(f"{project}/work_packages", filters=filters, sortBy='[["id","asc"]]'):
+        async for each in self.pages(path, filters=filters, sortBy='[["id","asc"]]'):
             if marker.found_in((each.get("description") or {}).get("raw") or ""):
                 return self._issue(each)
         return None
@@ -217,7 +197,8 @@ class OpenProject(HttpTracker[Settings]):
     async def attach(self, issue: Issue, file: AttachmentFile) -> None:
         """Upload a file, unless an earlier try whose answer was lost did."""
         path = f"/work_packages/{issue.id}/attachments"
-        there = self._elements(await self.call("GET", path, purpose=Purpose.ISSUE), Purpose.ISSUE)
+        data = await self.call("GET", path, purpose=Purpose.ISSUE)
+        there = list_inside(data, "_embedded", "elements", purpose=Purpose.ISSUE)
         if any(each.get("fileSize") == file.size and _same(each["fileName"], file.name) for each in there):
             return
         about = json.dumps({"fileName": file.name, "description": {"raw": "test IO"}})
@@ -248,6 +229,14 @@ class OpenProject(HttpTracker[Settings]):
         """Return what is sent, with names for links."""
         return {"project": self.settings.project, **payload(draft, self.settings)}
 
+    async def project(self) -> str:
+        """Return the link to the project.
+
+        Raises:
+            NotAllowed: There is none of this name.
+        """
+        return await self.projects.needed(self.settings.project, "project")
+
     async def form(self, issue_type: str = "") -> forms.Form:
         """Return what a work package of a type has in the project; without a type, what every one has.
 
@@ -255,13 +244,13 @@ class OpenProject(HttpTracker[Settings]):
             NotAllowed: There is no such project.
             Rejected: There is no such type in it.
         """
-        links = {"project": {"href": await self.projects.needed(self.settings.project, "project")}}
+        links = {"project": {"href": await self.project()}}
         common = await self._fetched({"_links": links})
         if not issue_type:
             return common
         field = common.field("type")
         href = await self.href(field, issue_type) if field else None
-        if field is None or href is None:
+        if href is None:
             hint = did_you_mean(issue_type, field.allowed if field else ())
             raise Rejected(f'there is no type "{issue_type}" in {self.settings.project}; {hint}'.rstrip("; "))
         return await self._fetched({"_links": {**links, "type": {"href": href}}})
@@ -269,11 +258,9 @@ class OpenProject(HttpTracker[Settings]):
     async def href(self, field: forms.Field, value: str) -> str | None:
         """Return the link to a value that a field may have, by its name; None where there is none."""
         if field.kind == "WorkPackage":
-            prefix = (await self.projects.needed(self.settings.project, "project")).rpartition(API)[0]
+            prefix = (await self.project()).rpartition(API)[0]
             return f"{prefix}{API}/work_packages/{value}" if value.isdigit() else None
-        known = await self.values(field)
-        folded = {name.casefold(): href for name, href in known.items()}
-        return folded.get(value.casefold())
+        return match(value, await self.values(field))
 
     async def values(self, field: forms.Field) -> Mapping[str, str]:
         """Return the links to all values that a field may have, by their names."""
@@ -283,7 +270,8 @@ class OpenProject(HttpTracker[Settings]):
         if path not in self._lists:
 
             async def fetch() -> Mapping[str, str]:
-                return _named(self._elements(await self.call("GET", path)), "name", "login", "email")
+                elements = list_inside(await self.call("GET", path), "_embedded", "elements")
+                return links_to(elements, "name", "login", "email")
 
             self._lists[path] = Names(field.name, fetch, self.tools.clock)
         return await self._lists[path].all()
@@ -293,7 +281,7 @@ class OpenProject(HttpTracker[Settings]):
         seen, offset = 0, 1
         while True:
             data = await self.call("GET", path, params={**query, "offset": offset, "pageSize": PAGE})
-            elements = self._elements(data)
+            elements = list_inside(data, "_embedded", "elements")
             for each in elements:
                 yield each
             seen, offset = seen + len(elements), offset + 1
@@ -301,9 +289,8 @@ class OpenProject(HttpTracker[Settings]):
                 return
 
     def forget(self) -> None:
-        """Look at everything anew."""
-        self.projects.forget()
-        self._lists.clear()
+        """Look at names and forms anew: the project may have changed."""
+        super().forget()
         self._forms.clear()
 
     @property
@@ -315,12 +302,13 @@ class OpenProject(HttpTracker[Settings]):
         return {"notify": "true" if self.settings.notify else "false"}
 
     async def _projects(self) -> Mapping[str, str]:
-        return _named([each async for each in self.pages("/projects")], "name", "identifier", "id")
+        return links_to([each async for each in self.pages("/projects")], "name", "identifier", "id")
 
     async def _package(self, issue: Issue) -> dict[str, Json]:
-        data = await self.call("GET", f"/work_packages/{issue.id}", purpose=Purpose.ISSUE)
-        if not isinstance(data, dict) or "lockVersion" not in data or "status" not in data.get("_links", {}):
-            raise self._odd("there is no work package in the answer", Purpose.ISSUE)
+        path = f"/work_packages/{issue.id}"
+        data: dict[str, Json] = await self.call("GET", path, purpose=Purpose.ISSUE)
+        inside(data, "lockVersion", purpose=Purpose.ISSUE)
+        inside(data, "_links", "status", purpose=Purpose.ISSUE)
         return data
 
     async def _fetched(self, body: dict[str, Json]) -> forms.Form:
@@ -336,13 +324,11 @@ class OpenProject(HttpTracker[Settings]):
         try:
             return forms.Form.read(data)
         except (LookupError, TypeError, AttributeError):
-            raise self._odd("there is no form in the answer", Purpose.LOOK) from None
+            raise unexpected("there is no form in the answer") from None
 
     async def _resolved(self, values: Mapping[str, Json], form: forms.Form) -> tuple[dict[str, Json], list[str]]:
         """Return a request's body for `values`, and a warning for each that OpenProject does not know."""
-        sent: dict[str, Json] = {}
-        links: dict[str, Json] = {}
-        warnings: list[str] = []
+        sent, links, warnings = dict[str, Json](), dict[str, Json](), list[str]()
         for name, value in values.items():
             field = form.field(name)
             if field is None or not field.writable:
@@ -361,41 +347,15 @@ class OpenProject(HttpTracker[Settings]):
                     warnings.append(f'{name}: "{value}" is no {field.kind}')
         return sent | ({"_links": links} if links else {}), warnings
 
-    def _elements(self, data: Json, purpose: Purpose = Purpose.LOOK) -> list[dict[str, Json]]:
-        try:
-            return list(data["_embedded"]["elements"])
-        except (LookupError, TypeError):
-            raise self._odd("there is no collection in the answer", purpose) from None
-
     def _issue(self, data: Mapping[str, Json]) -> Issue:
         number = str(data["id"])
         key = str(data.get("displayId") or f"#{number}")
         return Issue(id=number, key=key, url=f"{self.settings.url}/work_packages/{number}")
 
-    def _odd(self, words: str, purpose: Purpose) -> TrackerError:
-        return error_for(Answer(200, words), purpose, self.tools.clock.now())
-
-
-def _named(elements: list[dict[str, Json]], *keys: str) -> dict[str, str]:
-    """Return the links to elements by each of the properties `keys`; of two with one name the first."""
-    known: dict[str, str] = {}
-    for key in keys:
-        for each in elements:
-            if each.get(key):
-                known.setdefault(str(each[key]), each["_links"]["self"]["href"])
-    return known
-
 
 def _same(stored: str, name: str) -> bool:
     """Whether a file's name is the same but for what the server replaces in it."""
     return re.sub(r"\W+", "_", stored).casefold() == re.sub(r"\W+", "_", name).casefold()
-
-
-def _until(moment: str, now: datetime) -> timedelta | None:
-    """Return how long it is until a moment in seconds since 1970; None where that is no number."""
-    if not moment.isdigit():
-        return None
-    return max(timedelta(0), datetime.fromtimestamp(int(moment), UTC) - now)
 
 
 @hookimpl
