@@ -118,13 +118,13 @@ def _configured(tracker: AzureDevOps) -> list[tuple[str, str, str]]:
     settings = tracker.settings
     severities = {**tracker.default_severities, **settings.severities}
     priorities = {**tracker.default_priorities, **settings.priorities}
-    places = ((name, node(value)) for name, value in ((AREA, settings.area), (ITERATION, settings.iteration)))
     found = [
         *((f"fields.{name}", name, str(value)) for name, value in settings.fields.items()),
         *((f"severities.{word}", SEVERITY, value) for word, value in severities.items()),
         *((f"priorities.{word}", PRIORITY, value) for word, value in priorities.items()),
         ("assignee", ASSIGNEE, settings.assignee),
-        *(("area" if name == AREA else "iteration", name, value) for name, value in places),
+        ("area", AREA, node(settings.area)),
+        ("iteration", ITERATION, node(settings.iteration)),
         ("marker_field", settings.marker_field, "testio-bug-1"),
     ]
     return [(setting, name, value) for setting, name, value in found if name and value]

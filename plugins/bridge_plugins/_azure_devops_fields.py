@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from urllib.parse import quote
 
-from bridge import Answer, Json, Names, Purpose, error_for
+from bridge import Directory, Json, Names, by_name, list_inside
 from bridge.clock import Clock
 from bridge.labels import shortened
+from bridge.names import match
 
 TITLE, DESCRIPTION, REPRO_STEPS = "System.Title", "System.Description", "Microsoft.VSTS.TCM.ReproSteps"
 SEVERITY, PRIORITY = "Microsoft.VSTS.Common.Severity", "Microsoft.VSTS.Common.Priority"
@@ -27,8 +28,8 @@ Call = Callable[..., Awaitable[Json]]
 _REFERENCE = re.compile(r"\b(?:System|Microsoft\.VSTS|Custom)(?:\.\w+)+")
 
 
-class Directory:
-    """What the types of a project have, looked at in the last ten minutes.
+class ProjectNames(Directory):
+    """A project's types, and the fields that each has, looked at in the last ten minutes.
 
     Args:
         path: Of the project's work items.
@@ -73,15 +74,14 @@ class Directory:
         Raises:
             TrackerError: The answer is none.
         """
-        data = await self._call("GET", f"{self._path}/{path}", params=query)
-        return list(inside(data, "value", self._clock))
+        return list_inside(await self._call("GET", f"{self._path}/{path}", params=query), "value")
 
     async def _types(self) -> Mapping[str, str]:
         found = await self.listed("workitemtypes")
-        return {each["name"]: each["name"] for each in found if not each.get("isDisabled")}
+        return by_name((each for each in found if not each.get("isDisabled")), "name", id_key="name")
 
     async def _everywhere(self) -> Mapping[str, str]:
-        return _by_name(await self.listed("fields"))
+        return by_name(await self.listed("fields"), "referenceName", "name", id_key="referenceName")
 
     def _names_of(self, kind: str) -> Names:
         if kind not in self._names:
@@ -92,18 +92,7 @@ class Directory:
         path = f"workitemtypes/{quote(kind, safe='')}/fields"
         found = await self.listed(path, **{"$expand": "allowedValues"})
         self._fields[kind] = {each["referenceName"]: each for each in found}
-        return _by_name(found)
-
-
-def inside(data: Json, key: str, clock: Clock, purpose: Purpose = Purpose.LOOK) -> Json:
-    """Return what is in an answer under `key`; it must be there.
-
-    Raises:
-        TrackerError: It is not.
-    """
-    if isinstance(data, dict) and data.get(key) is not None:
-        return data[key]
-    raise error_for(Answer(200, f"there is no {key} in the answer of Azure DevOps"), purpose, clock.now())
+        return by_name(found, "referenceName", "name", id_key="referenceName")
 
 
 def tags(labels: Iterable[str]) -> str:
@@ -137,15 +126,11 @@ def refused_fields(data: Mapping[str, Json]) -> dict[str, str]:
 
 def canonical(value: Json, field: Mapping[str, Json]) -> Json:
     """Return a value as it is spelt among those that a field may have; any other one as it is."""
-    allowed = {str(each).casefold(): each for each in field.get("allowedValues") or ()}
-    return allowed.get(value.casefold(), value) if isinstance(value, str) else value
+    allowed = {str(each): each for each in field.get("allowedValues") or ()}
+    found = match(value, allowed) if isinstance(value, str) else None
+    return value if found is None else found
 
 
 def node(path: str) -> str:
     r"""Return an area or iteration path as Azure DevOps writes it: `Webshop\Checkout`."""
     return path.strip("/\\").replace("/", "\\")
-
-
-def _by_name(fields: Iterable[Mapping[str, Json]]) -> dict[str, str]:
-    names = {str(each["name"]): str(each["referenceName"]) for each in fields}
-    return {**names, **{reference: reference for reference in names.values()}}

@@ -42,9 +42,12 @@ from bridge import (
     TrackerSettings,
     Unavailable,
     Unit,
-    error_for,
+    by_name,
     fingerprint,
     hookimpl,
+    inside,
+    list_inside,
+    web_address,
 )
 from bridge.answers import words_in
 from bridge.http import without_refused
@@ -62,9 +65,8 @@ from bridge_plugins._azure_devops_fields import (
     SEVERITY,
     TAGS,
     TITLE,
-    Directory,
+    ProjectNames,
     document,
-    inside,
     node,
     refused_fields,
     split,
@@ -74,18 +76,17 @@ from bridge_plugins._azure_devops_fields import (
 PARENT = "System.LinkTypes.Hierarchy-Reverse"
 SCOPE = "499b84ac-1321-427f-aa17-267ca6975798/.default"  # Azure DevOps itself
 PAGE = 200  # work items that are read at once
+EXAMPLE = "https://dev.azure.com/acme"
 DONE = {"Completed", "Removed"}  # categories of states
 SIGN_IN = "Azure DevOps answered with its sign-in page: the token is wrong, expired, or of another organisation"
 _NOT_IN_NAMES = re.compile(r'[\x00-\x1f"*/:<>?\\|]')
 
 
-def _address(value: str) -> str:
-    parts = urlsplit(value.strip())
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError('is no address: write it like "https://dev.azure.com/acme"')
-    if parts.hostname == "dev.azure.com" and not re.fullmatch(r"/[^/]+/?", parts.path):
-        raise ValueError('names the organisation and nothing more: write it like "https://dev.azure.com/acme"')
-    return value.strip().rstrip("/")
+def _organisation(address: str) -> str:
+    parts = urlsplit(address)
+    if parts.hostname == "dev.azure.com" and not re.fullmatch(r"/[^/]+", parts.path):
+        raise ValueError(f'names the organisation and nothing more: write it like "{EXAMPLE}"')
+    return address
 
 
 def _trimmed(value: Secret | None) -> Secret | None:
@@ -95,8 +96,8 @@ def _trimmed(value: Secret | None) -> Secret | None:
 class Settings(TrackerSettings):
     """`[trackers.NAME]` with `type = "azure-devops"`."""
 
-    url: Annotated[str, AfterValidator(_address)] = Field(
-        description='the organisation ("https://dev.azure.com/acme"), or the collection of a server'
+    url: Annotated[str, web_address(EXAMPLE), AfterValidator(_organisation)] = Field(
+        description=f'the organisation ("{EXAMPLE}"), or the collection of a server'
     )
     project: str = Field(min_length=1, description="the project's name or id")
     token: Annotated[Secret | None, AfterValidator(_trimmed)] = Field(
@@ -128,18 +129,23 @@ def payload(draft: Draft, settings: Settings) -> dict[str, Json]:
 
     The description is in `REPRO_STEPS`: where a type has no such field, it goes to `DESCRIPTION` when it is sent.
     """
-    marker = {settings.marker_field: draft.marker.text} if settings.marker_field else {}
-    parts: list[tuple[str, str, Json]] = [
+    own_tags = () if settings.marker_field else (draft.marker.text,)
+    chosen = draft.chosen(
         ("title", TITLE, draft.title),
         ("body", REPRO_STEPS, draft.body.text),
         ("severity", SEVERITY, draft.severity),
         ("priority", PRIORITY, int(draft.priority) if draft.priority.isdigit() else draft.priority),
         ("assignee", ASSIGNEE, draft.assignee),
-        ("labels", TAGS, tags(draft.labels if marker else (*draft.labels, draft.marker.text))),
-    ]
-    chosen = {name: value for part, name, value in parts if draft.sets(part) and value}
-    chosen |= marker if draft.sets("body") else {}
-    return chosen | (dict(draft.fields) if draft.sets("fields") else {})
+        ("labels", TAGS, tags((*draft.labels, *own_tags))),
+        ("body", settings.marker_field, draft.marker.text),
+    )
+    return {**chosen, **draft.own_fields}
+
+
+def parent_of(draft: Draft, settings: Settings) -> dict[str, Json] | None:
+    """Return the relation to a draft's parent; None where it names none by its number."""
+    number = draft.parent.lstrip("#")
+    return {"rel": PARENT, "url": f"{settings.url}/_apis/wit/workItems/{number}"} if number.isdigit() else None
 
 
 def links(draft: Draft, settings: Settings) -> list[dict[str, Json]]:
@@ -148,9 +154,8 @@ def links(draft: Draft, settings: Settings) -> list[dict[str, Json]]:
     if draft.bug.link:
         about = {"comment": f"test IO bug {draft.bug.id}"}
         found.append({"rel": "Hyperlink", "url": draft.bug.link, "attributes": about})
-    number = draft.parent.lstrip("#")
-    if number.isdigit():
-        found.append({"rel": PARENT, "url": f"{settings.url}/_apis/wit/workItems/{number}"})
+    if parent := parent_of(draft, settings):
+        found.append(parent)
     return found
 
 
@@ -166,6 +171,7 @@ class AzureDevOps(HttpTracker[Settings]):
     body_limit = 1_000_000
     unit = Unit.UTF16
     settle = timedelta(seconds=30)
+    absent = "there is no such project, or the token does not see it: correct `url` or `project`"
     default_severities: ClassVar[Mapping[str, str]] = {
         "critical": "1 - Critical", "high": "2 - High", "low": "4 - Low",
     }  # fmt: skip
@@ -173,9 +179,10 @@ class AzureDevOps(HttpTracker[Settings]):
 
     def __init__(self, name: str, settings: Settings, tools: Tools | None = None) -> None:
         super().__init__(name, settings, tools)
-        self.wit = f"/{quote(settings.project, safe='')}/_apis/wit"
+        self.project = f"/{quote(settings.project, safe='')}"
+        self.wit = f"{self.project}/_apis/wit"
         self._access = AccessToken(self._sign_in, self.tools.clock)
-        self.directory = Directory(self.wit, self.call, self.tools.clock)
+        self.directory = ProjectNames(self.wit, self.call, self.tools.clock)
 
     @property
     def base_url(self) -> str:
@@ -184,7 +191,7 @@ class AzureDevOps(HttpTracker[Settings]):
 
     @property
     def account(self) -> str:
-        """The organisation, and the token's fingerprint."""
+        """The organisation, and who signs in: each has a limit of its own in each organisation."""
         where, token = urlsplit(self.settings.url), self.settings.token
         who = fingerprint(token.get_secret_value() if token else self.settings.client_id)
         return f"{where.hostname}{where.path}/{who}"
@@ -196,10 +203,6 @@ class AzureDevOps(HttpTracker[Settings]):
     def headers(self) -> Mapping[str, str]:
         """Ask for a refusal in place of a sign-in page; not everything listens."""
         return {"X-TFS-FedAuthRedirect": "Suppress"}
-
-    def ca_file(self) -> Path | None:
-        """Return the configured CA."""
-        return self.settings.ca_file
 
     async def call(
         self,
@@ -226,13 +229,13 @@ class AzureDevOps(HttpTracker[Settings]):
             self._access.forget()
         fields = refused_fields(data) if isinstance(data, dict) else {}
         told = replace(answer, message=_words(answer, data), fields=fields)
-        return _own_meaning(told, purpose) or error_for(told, purpose, self.tools.clock.now())
+        return _own_meaning(told, purpose) or self.refusal(told, purpose)
 
     async def create(self, draft: Draft) -> Issue:
         """Make the work item."""
         kind = await self.directory.types.id_of(draft.issue_type)
         values, warnings = await self.resolved(kind, {**self._places, **payload(draft, self.settings)})
-        if draft.parent and not draft.parent.lstrip("#").isdigit():
+        if draft.parent and not parent_of(draft, self.settings):
             warnings.append(f'parent: "{draft.parent}" is no number of a work item: it is left out')
         more = document({}, links(draft, self.settings))
         path = f"{self.wit}/workitems/${quote(kind, safe='')}"
@@ -248,11 +251,11 @@ class AzureDevOps(HttpTracker[Settings]):
         where = f"[System.TeamProject] = @project AND ({' OR '.join(conditions)})"
         query = f"SELECT [System.Id] FROM WorkItems WHERE {where} ORDER BY [System.Id]"  # noqa: S608 - all ours
         data = await self.call("POST", f"{self.wit}/wiql", json={"query": query})
-        numbers = [each["id"] for each in inside(data, "workItems", self.tools.clock)]
+        numbers = [each["id"] for each in list_inside(data, "workItems")]
         for start in range(0, len(numbers), PAGE):
             wanted = {"ids": numbers[start : start + PAGE], "fields": [TAGS, *([own] if own else [])]}
             found = await self.call("POST", f"{self.wit}/workitemsbatch", json={**wanted, "errorPolicy": "omit"})
-            for item in inside(found, "value", self.tools.clock):
+            for item in list_inside(found, "value"):
                 if item and _carries(item.get("fields") or {}, marker, own):
                     return self._issue(item["id"])
         return None
@@ -260,14 +263,14 @@ class AzureDevOps(HttpTracker[Settings]):
     async def update(self, issue: Issue, draft: Draft) -> Issue:
         """Set parts of the draft; its type stays. Tags that people added stay, too."""
         named = payload(draft, self.settings)
-        parent = draft.parent.lstrip("#") if draft.sets("parent") else ""
-        if not named and not parent.isdigit():
+        parent = parent_of(draft, self.settings) if draft.sets("parent") else None
+        if not named and not parent:
             return issue
         there = await self._read_item(issue)
         values, warnings = await self.resolved(there["fields"]["System.WorkItemType"], named)
         if TAGS in values:
             values[TAGS] = tags(merged(split(there["fields"].get(TAGS)), split(values[TAGS])))
-        more = self._reparented(there, parent) if parent.isdigit() else []
+        more = self._reparented(there, parent) if parent else []
         if not values and not more:
             return self._issue(issue.id, *warnings)
         unchanged = {"op": "test", "path": "/rev", "value": there["rev"]}
@@ -280,16 +283,15 @@ class AzureDevOps(HttpTracker[Settings]):
 
     async def attach(self, issue: Issue, file: AttachmentFile) -> None:
         """Upload a file and relate it, unless an earlier try whose answer was lost did."""
-        name = _NOT_IN_NAMES.sub("_", file.name)
-        for relation in (await self._read_item(issue)).get("relations") or ():
-            about = relation.get("attributes") or {}
-            if (about.get("name"), about.get("resourceSize")) == (name, file.size):
-                return
+        file = replace(file, name=_NOT_IN_NAMES.sub("_", file.name))
+        relations = (await self._read_item(issue)).get("relations") or ()
+        there = [each.get("attributes") or {} for each in relations]
+        if file.is_one_of((each.get("name"), each.get("resourceSize")) for each in there):
+            return
         kind = {"Content-Type": "application/octet-stream"}
-        path, query = f"{self.wit}/attachments", {"fileName": name}
+        path, query = f"{self.wit}/attachments", {"fileName": file.name}
         data = await self.send_file(path, file, params=query, headers=kind, purpose=Purpose.LOOK)
-        url = inside(data, "url", self.tools.clock)
-        relation = {"rel": "AttachedFile", "url": url, "attributes": {"comment": "test IO"}}
+        relation = {"rel": "AttachedFile", "url": inside(data, "url"), "attributes": {"comment": "test IO"}}
         await self._patch("PATCH", self._path(issue), Purpose.ISSUE, document({}, [relation]))
 
     async def state(self, issue: Issue) -> IssueState:
@@ -301,8 +303,8 @@ class AzureDevOps(HttpTracker[Settings]):
 
     async def choices(self, setting: str) -> Mapping[str, str]:
         """Return the projects that the token sees."""
-        found = inside(await self.call("GET", "/_apis/projects"), "value", self.tools.clock)
-        return {each["name"]: each["name"] for each in found}
+        found = list_inside(await self.call("GET", "/_apis/projects"), "value")
+        return by_name(found, "name", id_key="name")
 
     async def check(self) -> Report:
         """Look at token, project, types, every configured value, and whether a work item would be saved."""
@@ -354,17 +356,17 @@ class AzureDevOps(HttpTracker[Settings]):
     async def _read_item(self, issue: Issue, fields: str = "") -> dict[str, Any]:
         query = {"fields": fields} if fields else {"$expand": "relations"}
         data = await self.call("GET", self._path(issue), purpose=Purpose.ISSUE, params=query)
-        inside(data, "fields", self.tools.clock, Purpose.ISSUE)
+        inside(data, "fields", purpose=Purpose.ISSUE)
         return dict(data)
 
-    def _reparented(self, there: Mapping[str, Json], number: str) -> list[Json]:
+    def _reparented(self, there: Mapping[str, Json], parent: Mapping[str, Json]) -> list[Json]:
         """Return the changes that put a work item under a parent: it has one at most."""
+        number = parent["url"].rpartition("/")[2]
         old = [at for at, each in enumerate(there.get("relations") or ()) if each["rel"] == PARENT]
         if any(there["relations"][at]["url"].endswith(f"/{number}") for at in old):
             return []
-        relation = {"rel": PARENT, "url": f"{self.settings.url}/_apis/wit/workItems/{number}"}
         removed: list[Json] = [{"op": "remove", "path": f"/relations/{at}"} for at in old]
-        return [*removed, *document({}, [relation])]
+        return [*removed, *document({}, [parent])]
 
     async def _sign_in(self) -> Json:
         """Ask for a service principal's token.
@@ -390,15 +392,13 @@ class AzureDevOps(HttpTracker[Settings]):
         return f"{self.wit}/workitems/{issue.id}"
 
     def _issue(self, number: int | str, *warnings: str) -> Issue:
-        project = quote(self.settings.project, safe="")
-        url = f"{self.settings.url}/{project}/_workitems/edit/{number}"
+        url = f"{self.settings.url}{self.project}/_workitems/edit/{number}"
         return Issue(id=str(number), key=f"#{number}", url=url, warnings=warnings)
 
 
 def _carries(fields: Mapping[str, Json], marker: Marker, own: str | None) -> bool:
-    return marker.text in map(str.casefold, split(fields.get(TAGS))) or (
-        own is not None and fields.get(own) == marker.text
-    )
+    tagged = marker.text in map(str.casefold, split(fields.get(TAGS)))
+    return tagged or (own is not None and fields.get(own) == marker.text)
 
 
 def _own_meaning(told: Answer, purpose: Purpose) -> TrackerError | None:
@@ -406,8 +406,6 @@ def _own_meaning(told: Answer, purpose: Purpose) -> TrackerError | None:
     status, words = told.status, told.message
     if status == 404 and purpose is Purpose.CREATE and "TF401232" in words:  # a relation to what is not there
         return Rejected(f"parent: {words}", status=status)
-    if status == 404 and purpose is not Purpose.ISSUE:
-        return NotAllowed(f"{words}: correct `url` or `project`, or let the token see it", status=status)
     if status in {409, 412}:  # somebody else changed it meanwhile; trying again reads it anew
         return Unavailable(words, status=status)
     if "TF237111" in words:  # no right in the area
