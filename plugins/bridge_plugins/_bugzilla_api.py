@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from urllib.parse import urlencode, urlsplit
 
-from pydantic import Field, HttpUrl
+from pydantic import Field
 
 from bridge import (
     Answer,
@@ -28,8 +28,7 @@ from bridge import (
     Tools,
     TrackerError,
     TrackerSettings,
-    error_for,
-    fingerprint,
+    web_address,
 )
 from bridge.answers import retry_after
 
@@ -40,13 +39,14 @@ ALIAS_TAKEN = 103
 NO_BUG = frozenset({100, 101})
 ANY_OTHER = 32000  # whatever has no number of its own
 INTERNAL = -32000
-WINDOW = timedelta(minutes=1)  # in which bugzilla.mozilla.org counts; it does not say how long to wait
 
 
 class ServerSettings(TrackerSettings):
     """What it takes to talk to a Bugzilla."""
 
-    url: HttpUrl = Field(description="the address, with the path Bugzilla lives under, if any")
+    url: Annotated[str, web_address("https://bugzilla.acme.example")] = Field(
+        description="the address, with the path Bugzilla lives under, if any"
+    )
     api_key: Secret = Field(description="Preferences > API Keys")
     auth: Literal["auto", "param", "header", "bearer"] = Field(
         "auto", description="how the key is sent; auto: as this version takes it"
@@ -83,34 +83,14 @@ class Server:
         return "param" if self.version.startswith(("5.0", "5.2")) else "header"
 
 
-def refusal(code: Json, answer: Answer, purpose: Purpose, now: datetime) -> TrackerError:
-    """Return the error that a code of Bugzilla means.
-
-    Args:
-        code: Its number.
-        answer: Status and headers, with Bugzilla's words.
-        purpose: What the request was for.
-        now: The present moment in UTC.
-    """
-    words, status = answer.message, answer.status
-    if code in UNKNOWN_KEY:
-        return NotAllowed(words, status=status)
-    if code in NO_BUG and purpose is Purpose.ISSUE:
-        return Gone(words, status=status)
-    if code == NO_PRODUCT and purpose is not Purpose.ISSUE:
-        return NotAllowed(f"{words}: correct `product`, or let the key's user file into it", status=status)
-    if code == ANY_OTHER and "rate limit" in words.casefold():
-        return RateLimited(words, status=status, retry_after=retry_after(answer.headers, now) or WINDOW)
-    if code == INTERNAL or status >= 500 or status == 429:
-        return error_for(replace(answer, status=500 if code == INTERNAL else status), purpose, now)
-    return (AliasTaken if code == ALIAS_TAKEN else Rejected)(words, status=status)
-
-
 B = TypeVar("B", bound=ServerSettings)
 
 
 class Api(HttpTracker[B], Generic[B]):
     """Base of the tracker: paths of `call` are those behind `/rest`."""
+
+    absent = "{settings.url} is not Bugzilla's address: correct `url`, or look at the proxy"
+    limit_lasts = timedelta(minutes=1)  # in which bugzilla.mozilla.org counts; it does not say how long to wait
 
     def __init__(self, name: str, settings: B, tools: Tools | None = None) -> None:
         super().__init__(name, settings, tools)
@@ -120,16 +100,7 @@ class Api(HttpTracker[B], Generic[B]):
     @property
     def base_url(self) -> str:
         """Where Bugzilla lives."""
-        return str(self.settings.url).rstrip("/")
-
-    @property
-    def account(self) -> str:
-        """The host, and the key's fingerprint."""
-        return f"{self.settings.url.host}/{fingerprint(self.settings.api_key.get_secret_value())}"
-
-    def ca_file(self) -> Path | None:
-        """Return the configured CA."""
-        return self.settings.ca_file
+        return self.settings.url
 
     async def server(self, *, anew: bool = False) -> Server:
         """Return what the server says of itself; asked once, or `anew`.
@@ -169,21 +140,26 @@ class Api(HttpTracker[B], Generic[B]):
         """Return the error that an answer means: its code decides, not its status."""
         if isinstance(data, dict) and data.get("error") is True:
             words = " ".join(str(data.get("message", "")).split())
-            return refusal(data.get("code"), replace(answer, message=words), purpose, self.tools.clock.now())
-        if answer.status == 404:  # Bugzilla itself says that with a code
-            told = f"{self.base_url} is not Bugzilla's address: correct `url`, or look at the proxy"
-            return NotAllowed(f"{told} ({answer.message})", status=404)
+            return self._meaning(data.get("code"), replace(answer, message=words), purpose)
+        if answer.status == 404:
+            purpose = Purpose.LOOK  # that a bug is gone Bugzilla says with a code
         return super().explain(answer, data, purpose)
 
-    def inside(self, data: Json, key: str, purpose: Purpose = Purpose.LOOK) -> Any:
-        """Return what is in an answer under `key`; it must be there.
-
-        Raises:
-            TrackerError: It is not.
-        """
-        if isinstance(data, dict) and data.get(key) is not None:
-            return data[key]
-        raise error_for(Answer(200, f"there is no {key} in Bugzilla's answer"), purpose, self.tools.clock.now())
+    def _meaning(self, code: Json, answer: Answer, purpose: Purpose) -> TrackerError:
+        """Return the error that a code of Bugzilla means."""
+        words, status = answer.message, answer.status
+        if code in UNKNOWN_KEY:
+            return NotAllowed(words, status=status)
+        if code in NO_BUG and purpose is Purpose.ISSUE:
+            return Gone(words, status=status)
+        if code == NO_PRODUCT and purpose is not Purpose.ISSUE:
+            return NotAllowed(f"{words}: correct `product`, or let the key's user file into it", status=status)
+        if code == ANY_OTHER and "rate limit" in words.casefold():
+            wait = retry_after(answer.headers, self.tools.clock.now()) or self.limit_lasts
+            return RateLimited(words, status=status, retry_after=wait)
+        if code == INTERNAL or status >= 500 or status == 429:
+            return self.refusal(replace(answer, status=500 if code == INTERNAL else status), purpose)
+        return (AliasTaken if code == ALIAS_TAKEN else Rejected)(words, status=status)
 
     async def _ask(self) -> Server:
         for root in ROOTS:

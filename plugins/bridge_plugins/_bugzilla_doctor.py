@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from bridge import Finding, Json, NotAllowed, Rejected, doctor
+from bridge import Finding, Json, NotAllowed, Rejected, doctor, inside
 from bridge_plugins._bugzilla_lists import CHOICES
 from bridge_plugins.bugzilla import NATIVE
 
@@ -50,7 +50,7 @@ async def _signed_in(tracker: Bugzilla) -> Finding:
         user = await tracker.call("GET", "/whoami")
         return doctor.ok("credentials", f"signed in as {user['name']}")
     except Rejected:
-        told = tracker.inside(await tracker.call("GET", "/parameters"), "parameters")
+        told = inside(await tracker.call("GET", "/parameters"), "parameters")
     if "maxattachmentsize" in told:  # which nobody sees who is not signed in
         return doctor.ok("credentials", "the key is good")
     raise NotAllowed("Bugzilla does not take the key, and treats the bridge as not signed in")

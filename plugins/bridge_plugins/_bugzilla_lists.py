@@ -5,11 +5,11 @@ https://bugzilla.readthedocs.io/en/5.2/api/core/v1/field.html, .../product.html,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bridge import Json, Names, NotAllowed
+from bridge import Directory, Json, Names, NotAllowed, by_name, list_inside
 from bridge.doctor import did_you_mean
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ OTHERWISE = {"op_sys": ("Other", "All", "Unspecified"), "platform": ("All", "Uns
 """Taken where a site has no such value: Bugzilla wants one."""
 
 
-class Lists:
+class Lists(Directory):
     """The lists that one tracker looks names up in.
 
     Attributes:
@@ -61,7 +61,7 @@ class Lists:
         """
         name = self._tracker.settings.product
         fields = "name,is_active,components,versions"
-        found: list[dict[str, Json]] = await self._get("/product", "products", names=name, include_fields=fields)
+        found = await self._get("/product", "products", names=name, include_fields=fields)
         if found:
             return found[0]
         hint = did_you_mean(name, await self.products.all())
@@ -86,32 +86,27 @@ class Lists:
         return [field for field in fields if field.get("is_custom")]
 
     async def _get(self, path: str, key: str, **params: str) -> list[dict[str, Json]]:
-        found: list[dict[str, Json]] = self._tracker.inside(
-            await self._tracker.call("GET", path, params=params), key
-        )
-        return found
+        return list_inside(await self._tracker.call("GET", path, params=params), key)
 
     async def _fetch_products(self) -> Mapping[str, str]:
-        return _named(await self._get("/product", "products", type="enterable", include_fields="name"))
+        products = await self._get("/product", "products", type="enterable", include_fields="name")
+        return by_name(products, "name", id_key="name")
 
     async def _fetch_of_product(self, what: str) -> Mapping[str, str]:
-        return _named(each for each in (await self.product())[what] if each.get("is_active", True))
+        active = [each for each in (await self.product())[what] if each.get("is_active", True)]
+        return by_name(active, "name", id_key="name")
 
     async def _fetch_values(self, field: str) -> Mapping[str, str]:
         return {str(value): str(value) for value in await self._get(f"/field/bug/{field}/values", "values")}
 
     async def _fetch_keywords(self) -> Mapping[str, str]:
         fields = await self._get("/field/bug/keywords", "fields")
-        return _named(value for field in fields for value in field.get("values") or ())
+        values = [value for field in fields for value in field.get("values") or ()]
+        return by_name(values, "name", id_key="name")
 
     async def _fetch_custom_fields(self) -> Mapping[str, str]:
-        fields = await self.described_fields()
-        return {**_named(fields), **{field["display_name"]: field["name"] for field in fields}}
+        return by_name(await self.described_fields(), "display_name", "name", id_key="name")
 
     async def _fetch_users(self, name: str) -> Mapping[str, str]:
         users = await self._get("/user", "users", match=name, include_fields="name,real_name")
-        return {**{user["real_name"]: user["name"] for user in users if user.get("real_name")}, **_named(users)}
-
-
-def _named(items: Iterable[Mapping[str, Json]]) -> dict[str, str]:
-    return {each["name"]: each["name"] for each in items}
+        return by_name(users, "name", "real_name", id_key="name")

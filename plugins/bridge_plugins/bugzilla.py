@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -36,6 +36,8 @@ from bridge import (
     Tracker,
     TrackerError,
     hookimpl,
+    inside,
+    list_inside,
 )
 from bridge_plugins._bugzilla_api import AliasTaken, Api, Server, ServerSettings
 from bridge_plugins._bugzilla_lists import CHOICES, Lists
@@ -80,7 +82,7 @@ def payload(draft: Draft, settings: Settings) -> dict[str, Json]:
     People, values and custom fields are as configured: they are looked up before sending.
     """
     parent = draft.parent.lstrip("#")
-    parts: list[tuple[str, str, Json]] = [
+    chosen = draft.chosen(
         ("title", "summary", draft.title if settings.emoji else _without_emoji(draft.title)),
         ("body", "description", draft.body.content),
         ("severity", "severity", draft.severity),
@@ -89,9 +91,8 @@ def payload(draft: Draft, settings: Settings) -> dict[str, Json]:
         ("assignee", "assigned_to", draft.assignee),
         ("parent", "blocks", [int(parent) if parent.isdigit() else parent] if parent else None),
         ("labels", "whiteboard", tags(draft.labels)),
-    ]
-    chosen = {name: value for part, name, value in parts if draft.sets(part) and value}
-    return chosen | (dict(draft.fields) if draft.sets("fields") else {})
+    )
+    return {**chosen, **draft.own_fields}
 
 
 def new_bug(draft: Draft, settings: Settings) -> dict[str, Json]:
@@ -109,7 +110,7 @@ def new_bug(draft: Draft, settings: Settings) -> dict[str, Json]:
     }
 
 
-def tags(labels: tuple[str, ...] | list[str]) -> str:
+def tags(labels: Iterable[str]) -> str:
     """Return labels as people write them into the whiteboard: `[crowd] [checkout]`."""
     return " ".join(f"[{label}]" for label in labels)
 
@@ -166,7 +167,7 @@ class Bugzilla(Api[Settings]):
         except AliasTaken as refusal:
             return await self._existing(draft.marker, refusal)
         number = self.created(data, "id")
-        return self._issue(number, (*warnings, *await self._lost(number, sent, server)))
+        return self._issue(number, *warnings, *await self._lost(number, sent, server))
 
     async def find(self, marker: Marker) -> Issue | None:
         """Look for the alias; where aliases may be turned off, in whiteboards too."""
@@ -176,7 +177,7 @@ class Bugzilla(Api[Settings]):
             searches.append({"whiteboard": alias, "product": self.settings.product})
         for search in searches:
             data = await self.call("GET", "/bug", params={**search, "include_fields": fields})
-            for bug in self.inside(data, "bugs"):
+            for bug in list_inside(data, "bugs"):
                 if alias in {*_texts(bug.get("alias")), *re.split(r"[\s,\[\]]+", bug.get("whiteboard") or "")}:
                     return self._issue(bug["id"])
         return None
@@ -193,7 +194,7 @@ class Bugzilla(Api[Settings]):
             sent["whiteboard"] = " ".join([there, *new]).strip()
         if sent:
             await self.call("PUT", f"/bug/{issue.id}", purpose=Purpose.ISSUE, json=sent)
-        return self._issue(issue.id, tuple(warnings))
+        return self._issue(issue.id, *warnings)
 
     async def comment(self, issue: Issue, body: Body) -> None:
         """Add a comment. Here it is a text: an object would be stored as `HASH(0x...)`."""
@@ -202,10 +203,10 @@ class Bugzilla(Api[Settings]):
 
     async def attach(self, issue: Issue, file: AttachmentFile) -> None:
         """Send the file inside JSON, unless an earlier try whose answer was lost did."""
-        path, name = f"/bug/{issue.id}/attachment", file.name[:NAME_LIMIT]
+        path, file = f"/bug/{issue.id}/attachment", replace(file, name=file.name[:NAME_LIMIT])
         fields = {"include_fields": "file_name,size"}
-        there = self.inside(await self.call("GET", path, purpose=Purpose.ISSUE, params=fields), "bugs")
-        if any((each["file_name"], each["size"]) == (name, file.size) for each in there.get(issue.id) or ()):
+        there = inside(await self.call("GET", path, purpose=Purpose.ISSUE, params=fields), "bugs")
+        if file.is_one_of((each["file_name"], each["size"]) for each in there.get(issue.id) or ()):
             return
         limit = await self.largest_file()
         if limit is not None and file.size > limit * 1024:
@@ -213,7 +214,7 @@ class Bugzilla(Api[Settings]):
                 f"{file.name}: {file.size // 1024} KB is more than Bugzilla's maxattachmentsize, {limit}"
             )
         content = await asyncio.to_thread(lambda: b64encode(file.path.read_bytes()).decode())
-        about = {"file_name": name, "summary": name, "content_type": file.type}
+        about = {"file_name": file.name, "summary": file.name, "content_type": file.type}
         sent = {"ids": [int(issue.id)], "data": content, **about}
         await self.call("POST", path, purpose=Purpose.ISSUE, json=sent)
 
@@ -240,7 +241,7 @@ class Bugzilla(Api[Settings]):
         """Return how many KB a file may have; None where the server does not say."""
         if not (await self.server()).stock:
             return None
-        told = self.inside(await self.call("GET", "/parameters"), "parameters")
+        told = inside(await self.call("GET", "/parameters"), "parameters")
         small, local = int(told.get("maxattachmentsize") or 0), int(told.get("maxlocalattachment") or 0) * 1024
         return max(small, local) or None
 
@@ -250,17 +251,18 @@ class Bugzilla(Api[Settings]):
         """Return what to send, with this site's words, and a warning for each that it does not have."""
         sent, unknown = dict(named), {}
         for field in {"assigned_to", *CHOICES} & sent.keys():
-            look_up = self.lists.person if field == "assigned_to" else partial(self.lists.value, field)
-            found = await look_up(str(sent.pop(field)))
-            sent[field] = found
-            if found is None:
-                unknown[field] = named[field]
+            word, lists = str(named[field]), self.lists
+            sent[field] = await (lists.person(word) if field == "assigned_to" else lists.value(field, word))
+            if sent[field] is None:
+                unknown[field] = word
         if server.stock and "type" not in draft.fields:
             sent["type"] = None  # not known there, and so refused
         for name in named.keys() & (draft.fields.keys() - NATIVE):
             value, custom = sent.pop(name), await self.lists.custom_fields.find(name)
-            sent |= {custom: value} if custom else {}
-            unknown |= {} if custom else {f"fields.{name}": name}
+            if custom:
+                sent[custom] = value
+            else:
+                unknown[f"fields.{name}"] = name
         await self._label(sent, draft)
         warnings = [f'{field}: "{word}" does not exist here: left out' for field, word in sorted(unknown.items())]
         return {name: value for name, value in sent.items() if value not in (None, "", [])}, warnings
@@ -299,10 +301,9 @@ class Bugzilla(Api[Settings]):
     async def _bug(self, issue: Issue, fields: str) -> dict[str, Json]:
         params = {"include_fields": fields}
         data = await self.call("GET", f"/bug/{issue.id}", purpose=Purpose.ISSUE, params=params)
-        found: list[dict[str, Json]] = self.inside(data, "bugs", Purpose.ISSUE)
-        return found[0]
+        return dict(inside(data, "bugs", 0, purpose=Purpose.ISSUE))
 
-    def _issue(self, number: int | str, warnings: tuple[str, ...] = ()) -> Issue:
+    def _issue(self, number: int | str, *warnings: str) -> Issue:
         url = f"{self.base_url}/show_bug.cgi?id={number}"
         return Issue(id=str(number), key=f"#{number}", url=url, warnings=warnings)
 
