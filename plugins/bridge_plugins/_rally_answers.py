@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from datetime import datetime
 
-from bridge import Answer, Gone, Json, NotAllowed, Purpose, Rejected, TrackerError, Unavailable, error_for
+from bridge import Gone, Json, NotAllowed, Purpose, Rejected, TrackerError, Unavailable, inside
 
 _FIELD = re.compile(r"(?:Could not set value for |Validation error: \w+\.)(\w+)")
 _IGNORED = re.compile(r"Ignored JSON element \w+\.(\w+)")
@@ -22,20 +20,20 @@ def errors_in(data: Json) -> list[str]:
     return [str(error) for part in parts if isinstance(part, dict) for error in _list(part.get("Errors"))]
 
 
-def refusal(errors: list[str], answer: Answer, purpose: Purpose, now: datetime) -> TrackerError:
-    """Return what the errors of an answer mean; the first decides.
+def fields_in(errors: list[str]) -> dict[str, str]:
+    """Return those of the errors that are of a field."""
+    return {match[1]: error for error in errors if (match := _FIELD.search(error))}
+
+
+def refusal(errors: list[str], purpose: Purpose) -> TrackerError:
+    """Return what the errors of an answer with status 200 mean; the first decides.
 
     Args:
         errors: At least one.
-        answer: Status and headers.
         purpose: What the request was for.
-        now: The present moment in UTC.
     """
-    found = [(match[1] if (match := _FIELD.search(error)) else "", error) for error in errors]
-    fields = {name: error for name, error in found if name}
-    words = "; ".join(error for name, error in found if not name) or "Rally refused it"
-    if answer.status >= 400:
-        return error_for(replace(answer, message="; ".join(errors), fields=fields), purpose, now)
+    fields = fields_in(errors)
+    words = "; ".join(error for error in errors if not _FIELD.search(error)) or "Rally refused it"
     first = errors[0].casefold()
     if first.startswith(("not authorized", "user not authorized")):
         return NotAllowed(words)
@@ -54,28 +52,13 @@ def ignored(result: Mapping[str, Json]) -> list[str]:
     return [f"{name} is left out: Rally has no such field, or it cannot be set" for name in names]
 
 
-def inside(data: Json, key: str) -> dict[str, Json]:
-    """Return what an answer holds under `key`.
-
-    Raises:
-        Unavailable: It holds something else: whoever answered was not Rally.
-    """
-    found = data.get(key) if isinstance(data, dict) else None
-    if not isinstance(found, dict):
-        raise Unavailable(f"an answer without {key}")
-    return found
-
-
 def made(data: Json) -> str:
     """Return the reference of what was made, which is no issue.
 
     Raises:
         Unavailable: It is not there.
     """
-    address = inside(inside(data, "CreateResult"), "Object").get("_ref")
-    if not address:
-        raise Unavailable("an answer without the reference of what was made")
-    return reference(str(address))
+    return reference(str(inside(data, "CreateResult", "Object", "_ref")))
 
 
 def reference(address: str) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
-from bridge import Finding, Json, Names, NotAllowed, Rejected, doctor
-from bridge_plugins._rally_answers import inside
+from bridge import Finding, Json, Names, NotAllowed, Rejected, doctor, inside
 
 if TYPE_CHECKING:
     from bridge_plugins.rally import Rally
@@ -60,7 +59,8 @@ async def _fields(tracker: Rally) -> list[Finding]:
     folded = {name.casefold(): field for name, field in known.items()}
     found = []
     named = [("marker_field", settings.marker_field)] if settings.marker_field else []
-    for setting, name in [*named, *((f"fields.{name}", name) for name in settings.fields)]:
+    named += [(f"fields.{name}", name) for name in settings.fields]
+    for setting, name in named:
         field = folded.get(name.casefold())
         if field is None or field.get("ReadOnly"):
             fix = doctor.did_you_mean(name, known) or "let a workspace administrator add it"
@@ -70,7 +70,6 @@ async def _fields(tracker: Rally) -> list[Finding]:
             found.append(doctor.ok(setting, f'the field "{name}" exists'))
             found += await _allowed(tracker, field, _text_of(tracker, setting))
     filled = {folded[name.casefold()]["ElementName"] for _, name in named if name.casefold() in folded}
-    filled |= {folded[name.casefold()]["ElementName"] for name in settings.fields if name.casefold() in folded}
     found += _required(fields, filled)
     for name, table in TABLES.items():
         if name in tracker.artifact.own and name in known:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from bridge import Json, Names, NotAllowed, Purpose, Rejected
+from bridge import Directory, Json, Names, NotAllowed, Purpose, Rejected, inside
 from bridge.clock import Clock
-from bridge_plugins._rally_answers import condition, inside, made, number, reference
+from bridge_plugins._rally_answers import condition, made, number, reference
 
 Call = Callable[..., Awaitable[Json]]
 """Sends a request: `HttpTracker.call`."""
@@ -22,7 +22,7 @@ REFERENCES = {"Owner", *LOOK_UPS}
 """Fields that hold a reference, and can be given a name."""
 
 
-class Directory:
+class RallyNames(Directory):
     """What one project and its workspace have, by name. Makes tags that are missing.
 
     Args:
@@ -41,16 +41,11 @@ class Directory:
         self.people = Names("user", self._people, clock)
         self.attributes = Names("field", self._field_names, clock)
 
-    def forget(self) -> None:
-        """Look every name up anew: something may have been renamed or deleted."""
-        for names in (self.workspaces, self.projects, self.tags, self.people, self.attributes):
-            names.forget()
-
     async def listing(
         self, path: str, query: Mapping[str, str], purpose: Purpose = Purpose.LOOK
     ) -> list[dict[str, Json]]:
         """Return all results of a query, page by page."""
-        found: list[dict[str, Json]] = []
+        found = list[dict[str, Json]]()
         while True:
             params = {**query, "pagesize": str(PAGE), "start": str(len(found) + 1)}
             told = inside(await self._call("GET", path, purpose=purpose, params=params), "QueryResult")
@@ -85,10 +80,10 @@ class Directory:
         """Return every field that an issue has."""
         query = {"query": condition("ElementName", self._artifact), "fetch": "Attributes", **await self.scope()}
         types = await self.listing("/typedefinition", query)
-        path = f"{reference(types[0]['_ref'])}/Attributes" if types else ""
-        return (
-            await self.listing(path, {"fetch": "ElementName,Name,Required,ReadOnly,AllowedValues"}) if path else []
-        )
+        if not types:
+            return []
+        fetch = "ElementName,Name,Required,ReadOnly,AllowedValues"
+        return await self.listing(f"{reference(types[0]['_ref'])}/Attributes", {"fetch": fetch})
 
     async def field(self, name: str) -> str:
         """Return a field as the API calls it, given what people call it; what Rally does not know as it is."""
@@ -96,13 +91,8 @@ class Directory:
 
     async def tag(self, name: str, warnings: list[str]) -> str | None:
         """Return the reference of a tag, made where it is missing; None with a warning where it cannot be."""
-        scope = await self.scope()
-
-        async def make(name: str) -> str:
-            return made(await self._call("POST", "/tag/create", params=scope, json={"Tag": {"Name": name}}))
-
         try:
-            return await self.tags.find_or_make(name, make)
+            return await self.tags.find_or_make(name, self._make_tag)
         except (NotAllowed, Rejected) as refusal:
             warnings.append(f'the tag "{name}" does not exist and cannot be made: {refusal}')
             return None
@@ -115,6 +105,10 @@ class Directory:
         query = {"query": condition(key, name), "fetch": "ObjectID", **await self.in_project()}
         found = await self.listing(f"/{kind}", query)
         return reference(found[0]["_ref"]) if found else None
+
+    async def _make_tag(self, name: str) -> str:
+        sent = {"Tag": {"Name": name}}
+        return made(await self._call("POST", "/tag/create", params=await self.scope(), json=sent))
 
     async def _workspaces(self) -> Mapping[str, str]:
         return {each["Name"]: number(each["_ref"]) for each in await self.listing("/workspace", {"fetch": "Name"})}

@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
 from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -37,17 +36,17 @@ from bridge import (
     Tracker,
     TrackerError,
     TrackerSettings,
-    fingerprint,
     hookimpl,
+    inside,
+    web_address,
 )
 from bridge.http import CONTENT, without_refused
 from bridge.labels import merged, shortened
-from bridge_plugins._rally_answers import both, condition, errors_in, ignored, inside, made, number, refusal
-from bridge_plugins._rally_names import REFERENCES, Directory
+from bridge_plugins._rally_answers import both, condition, errors_in, fields_in, ignored, made, number, refusal
+from bridge_plugins._rally_names import REFERENCES, RallyNames
 
 LABEL_LIMIT = 128  # characters; not published
 LARGEST_FILE = 50_000_000  # bytes
-MARGIN = timedelta(minutes=5)  # our clock and Rally's may differ by so much
 ESSENTIAL = frozenset({"Name", "Description", "Project"})
 
 
@@ -81,11 +80,9 @@ ARTIFACTS = {
 }
 
 
-def _address(value: str) -> str:
-    parts = urlsplit(value.strip())
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError('is no address: leave it out, or write it like "https://rally1.rallydev.com"')
-    return value.strip().rstrip("/").partition("/slm")[0].partition("/#")[0]
+def _site(address: str) -> str:
+    """Return what is in front of the paths of Rally's pages and API."""
+    return address.partition("/slm")[0].partition("/#")[0]
 
 
 class Settings(TrackerSettings):
@@ -98,7 +95,7 @@ class Settings(TrackerSettings):
     state: str = Field("Submitted", description="state of new defects; empty: Rally's own choice")
     done: tuple[str, ...] = Field(("Closed", "Accepted"), description="states of a finished issue")
     marker_field: str = Field("", description="text field that keeps the marker; by it issues are found again")
-    url: Annotated[str, AfterValidator(_address)] = Field(
+    url: Annotated[str, AfterValidator(_site), web_address("https://rally1.rallydev.com")] = Field(
         "https://rally1.rallydev.com", description="address of Rally"
     )
 
@@ -106,7 +103,7 @@ class Settings(TrackerSettings):
 def payload(draft: Draft, settings: Settings) -> dict[str, Json]:
     """Return the fields for the parts of a draft that are to be set; tags, people and stories are still named."""
     artifact = ARTIFACTS[settings.artifact]
-    parts: list[tuple[str, str, Json]] = [
+    chosen = draft.chosen(
         ("title", "Name", draft.title),
         ("body", "Description", draft.body.content),
         ("severity", "Severity", draft.severity),
@@ -114,10 +111,10 @@ def payload(draft: Draft, settings: Settings) -> dict[str, Json]:
         ("labels", "Tags", shortened(draft.labels, LABEL_LIMIT)),
         ("assignee", "Owner", draft.assignee),
         ("parent", artifact.parent, draft.parent),
-    ]
-    other = {"Severity", "Priority"} - artifact.own
-    chosen = {name: value for part, name, value in parts if draft.sets(part) and value and name not in other}
-    return {**chosen, **(draft.fields if draft.sets("fields") else {})}
+    )
+    for name in {"Severity", "Priority"} - artifact.own:
+        chosen.pop(name, None)
+    return {**chosen, **draft.own_fields}
 
 
 def new_issue(draft: Draft, settings: Settings) -> dict[str, Json]:
@@ -154,17 +151,12 @@ class Rally(HttpTracker[Settings]):
         super().__init__(name, settings, tools)
         self.artifact = ARTIFACTS[settings.artifact]
         place = (settings.workspace, settings.project)
-        self.names = Directory(*place, self.artifact.type, self.call, self.tools.clock)
+        self.names = RallyNames(*place, self.artifact.type, self.call, self.tools.clock)
 
     @property
     def base_url(self) -> str:
         """The API, version 2.0."""
         return f"{self.settings.url}/slm/webservice/v2.0"
-
-    @property
-    def account(self) -> str:
-        """The key's fingerprint: requests at the same time are limited per user."""
-        return f"{urlsplit(self.settings.url).hostname}/{fingerprint(self.settings.api_key.get_secret_value())}"
 
     def headers(self) -> Mapping[str, str]:
         """Return the key; with one, no security token is needed. Rally asks integrations for their names."""
@@ -176,8 +168,12 @@ class Rally(HttpTracker[Settings]):
         """Return the error that an answer means: its `Errors` decide, whatever its status is."""
         if answer.status == 401:
             return NotAllowed("the API key is wrong, expired or revoked", status=401)
-        if errors := errors_in(data):
-            return refusal(errors, answer, purpose, self.tools.clock.now())
+        errors = errors_in(data)
+        if errors and answer.status >= 400:
+            told = replace(answer, message="; ".join(errors), fields=fields_in(errors))
+            return self.refusal(told, purpose)
+        if errors:
+            return refusal(errors, purpose)
         return super().explain(answer, data, purpose)
 
     async def create(self, draft: Draft) -> Issue:
@@ -194,25 +190,24 @@ class Rally(HttpTracker[Settings]):
         data, refused = await self._without_refused(send, values)
         self.created(data, "CreateResult", "Object", "_ref")
         result = data["CreateResult"]
-        return self._issue(result["Object"], [*warnings, *refused, *ignored(result)])
+        return self._issue(result["Object"], *warnings, *refused, *ignored(result))
 
     async def find(self, marker: Marker) -> Issue | None:
         """Ask the database for the marker: in its field, where there is one, and in descriptions."""
-        since = (marker.since - MARGIN).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        since = marker.earliest.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
         text = condition("Description", marker.text, "contains")
         query, fields = both(condition("CreationDate", since, ">="), "AND", text), ["Description"]
         if self.settings.marker_field:
             fields.append(await self._marker_field())
             query = both(query, "OR", condition(fields[-1], marker.text))
         fetch = ",".join(["ObjectID", "FormattedID", *fields])
-        issues = await self.names.listing(
-            self.artifact.path, {"query": query, "fetch": fetch, **await self.names.in_project()}
-        )
-        found = [each for each in issues if any(marker.found_in(str(each.get(name) or "")) for name in fields)]
-        if not found:
-            return None
-        first, *others = sorted((self._issue(each, []) for each in found), key=lambda issue: int(issue.id))
-        return replace(first, warnings=tuple(f"{each.key} carries {marker.text}, too" for each in others))
+        asked = {"query": query, "fetch": fetch, **await self.names.in_project()}
+        found = [
+            self._issue(each)
+            for each in await self.names.listing(self.artifact.path, asked)
+            if any(marker.found_in(str(each.get(name) or "")) for name in fields)
+        ]
+        return marker.first_of(sorted(found, key=lambda issue: int(issue.id)))
 
     async def update(self, issue: Issue, draft: Draft) -> Issue:
         """Set parts of the draft. Tags that people added stay."""
@@ -229,8 +224,7 @@ class Rally(HttpTracker[Settings]):
             return await self.call("POST", self._path(issue), purpose=Purpose.ISSUE, json=sent)
 
         data, refused = await self._without_refused(send, values)
-        told = inside(data, "OperationResult")
-        return replace(issue, warnings=(*warnings, *refused, *ignored(told)))
+        return replace(issue, warnings=(*warnings, *refused, *ignored(inside(data, "OperationResult"))))
 
     async def comment(self, issue: Issue, body: Body) -> None:
         """Add to the discussion."""
@@ -240,20 +234,19 @@ class Rally(HttpTracker[Settings]):
         """Send the content, then what it is of; unless an earlier try whose answer was lost did."""
         if file.size > LARGEST_FILE:
             raise Rejected(f"{file.name}: {file.size} bytes are more than Rally takes, {LARGEST_FILE}")
-        name = " ".join(file.name.split())
+        file = replace(file, name=" ".join(file.name.split()))
         query = {
             "query": condition("Artifact", self._path(issue)),
             "fetch": "Name,Size",
             **await self.names.scope(),
         }
         there = await self.names.listing("/attachment", query, Purpose.ISSUE)
-        if (name, file.size) in {(each.get("Name"), each.get("Size")) for each in there}:
+        if file.is_one_of((each.get("Name"), each.get("Size")) for each in there):
             return
         sent = {"AttachmentContent": {"Content": CONTENT}}
         data = await self.send_encoded("/attachmentcontent/create", file, sent, params=await self.names.scope())
-        content = made(data)
-        about = {"Name": name, "ContentType": file.type, "Size": file.size}
-        await self._make("Attachment", {**about, "Content": content, "Artifact": self._path(issue)})
+        about = {"Name": file.name, "ContentType": file.type, "Size": file.size}
+        await self._make("Attachment", {**about, "Content": made(data), "Artifact": self._path(issue)})
 
     async def state(self, issue: Issue) -> IssueState:
         """Return whether the issue's state is one of those that are done."""
@@ -306,7 +299,7 @@ class Rally(HttpTracker[Settings]):
         try:
             return await without_refused(send, values, ESSENTIAL | needed)
         except Rejected:
-            self.names.forget()  # a reference that we remember may be of something that was deleted
+            self.forget()  # after an update, too: a reference may be of something that was deleted
             raise
 
     async def _make(self, type_: str, values: dict[str, Json]) -> str:
@@ -318,10 +311,10 @@ class Rally(HttpTracker[Settings]):
     def _path(self, issue: Issue) -> str:
         return f"{self.artifact.path}/{issue.id}"
 
-    def _issue(self, data: Mapping[str, Json], warnings: list[str]) -> Issue:
+    def _issue(self, data: Mapping[str, Json], *warnings: str) -> Issue:
         id_ = number(str(data["_ref"]))
         url = f"{self.settings.url}/#/detail/{self.artifact.page}/{id_}"
-        return Issue(id=id_, key=str(data.get("FormattedID") or id_), url=url, warnings=tuple(warnings))
+        return Issue(id=id_, key=str(data.get("FormattedID") or id_), url=url, warnings=warnings)
 
 
 @hookimpl

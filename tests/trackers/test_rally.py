@@ -189,7 +189,7 @@ class TestRally(TrackerConformance):
         found = await subject.find(draft.marker)
 
         assert found is not None
-        assert (found.id, found.warnings) == (first.id, (f"{second.key} carries testio-bug-12345, too",))
+        assert (found.id, found.warnings) == (first.id, (f"another issue carries testio-bug-12345: {second.url}",))
 
     async def test_update_keeps_the_tags_that_people_added(self, fake: RallyServer, subject: Rally) -> None:
         """Only the old severity gives way."""
