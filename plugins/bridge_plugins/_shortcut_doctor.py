@@ -40,8 +40,7 @@ def _signed_in(member: Mapping[str, Json]) -> Finding:
 async def _place(tracker: Shortcut) -> AsyncIterator[Finding]:
     settings = tracker.settings
     if settings.team and await tracker.names.teams.find(settings.team) is None:
-        known = await tracker.names.teams.all()
-        fix = doctor.one_of(settings.team, known)
+        fix = doctor.one_of(settings.team, await tracker.names.teams.all())
         yield doctor.error("team", f'there is no team "{settings.team}"', fix)
         return
     try:
@@ -55,7 +54,7 @@ async def _place(tracker: Shortcut) -> AsyncIterator[Finding]:
         first = settings.state or states.get(workflow["default_state_id"])
         yield doctor.ok("state", f'new stories are in "{first}" of the workflow {workflow["name"]}')
     else:
-        fix = doctor.did_you_mean(settings.state, states.values()) or f"one of {', '.join(states.values())}"
+        fix = doctor.one_of(settings.state, states.values())
         yield doctor.error("state", f'the workflow {workflow["name"]} has no state "{settings.state}"', fix)
 
 
@@ -68,10 +67,9 @@ async def _values(tracker: Shortcut) -> AsyncIterator[Finding]:
     labels = [label["name"] for label in await tracker.names.listing("/labels")]
     for finding in doctor.labels_compared(doctor.labels_of(tracker), labels, "Shortcut"):
         yield finding
-    people = [("assignee", name.strip().lstrip("@")) for name in settings.assignee.split(",")]
     native = [(f"fields.{name}", name, str(value)) for name, value in settings.fields.items()]
     configured = [
-        *((subject, "owner_ids", name) for subject, name in people),
+        *((subject, "owner_ids", name) for subject, name in doctor.assignees_of(tracker)),
         ("parent", "epic_id", settings.parent),
         *((subject, field, value) for subject, field, value in native if field in tracker.names.by_field),
     ]

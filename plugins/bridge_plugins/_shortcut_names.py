@@ -5,12 +5,13 @@ https://developer.shortcut.com/api/rest/v3
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bridge import Answer, Json, Names, NotAllowed, Purpose, error_for
+from bridge import Directory, Json, Names, NotAllowed, by_name, list_inside
 from bridge.doctor import did_you_mean
+from bridge.names import match
 
 if TYPE_CHECKING:
     from bridge_plugins.shortcut import Shortcut
@@ -20,7 +21,7 @@ NUMBERS = frozenset({"epic_id", "iteration_id", "project_id", "workflow_state_id
 LISTS = frozenset({"follower_ids", "owner_ids"})
 
 
-class Directory:
+class ShortcutNames(Directory):
     """The names that one tracker looks up.
 
     Attributes:
@@ -52,14 +53,12 @@ class Directory:
         return self._options.setdefault(field_id, self._made("value", partial(self._fetch_options, field_id)))
 
     async def ids(self, field: str, value: Json) -> tuple[Json, list[str]]:
-        """Return what a field holds with ids for names (None for nothing), and the names that there are not."""
-        names = [str(each) for each in value] if isinstance(value, list) else [str(value)]
-        found = {
-            name: name if self._is_id(field, name) else await self.by_field[field].find(name) for name in names
-        }
-        known: list[Json] = [int(id_) if field in NUMBERS else id_ for id_ in found.values() if id_]
-        unknown = [name for name, id_ in found.items() if not id_]
-        return (known or None) if field in LISTS else next(iter(known), None), unknown
+        """Return what a field holds, with ids for names, and a warning for each name that there is not."""
+        names = dict.fromkeys(str(each) for each in (value if isinstance(value, list) else [value]))
+        given = [name for name in names if name.isdigit() and field in NUMBERS - {"workflow_state_id"}]
+        found, warnings = await self.by_field[field].ids_of([name for name in names if name not in given], field)
+        ids = [int(id_) if field in NUMBERS else id_ for id_ in (*given, *found)]
+        return ids if field in LISTS else next(iter(ids), None), warnings
 
     async def first_state(self) -> int:
         """Return the state that new stories get: the configured one, or the first of the workflow.
@@ -80,39 +79,23 @@ class Directory:
         workflows = await self.listing("/workflows")
         name = self._tracker.settings.workflow
         if name:
-            named = {each["name"]: each for each in workflows} | {str(each["id"]): each for each in workflows}
-            found = next((each for key, each in named.items() if key.casefold() == name.casefold()), None)
+            known = by_name(workflows, "name")
+            found = match(name, known)
             if found is None:
-                hint = did_you_mean(name, named)
+                hint = did_you_mean(name, known)
                 told = f'there is no workflow "{name}"' + (f"; {hint}" if hint else "")
                 raise NotAllowed(f"{told}: correct `workflow`")
-            return found
+            return next(each for each in workflows if str(each["id"]) == found)
         default = await self._default_workflow()
         return next((each for each in workflows if each["id"] == default), workflows[0])
 
-    async def listing(self, path: str, purpose: Purpose = Purpose.LOOK) -> list[dict[str, Json]]:
+    async def listing(self, path: str) -> list[dict[str, Json]]:
         """Return a list that Shortcut has.
 
         Raises:
             TrackerError: The one that fits; also for an answer that is no list.
         """
-        return self.checked(await self._tracker.call("GET", path, purpose=purpose), purpose)
-
-    def checked(self, data: Json, purpose: Purpose = Purpose.LOOK) -> list[dict[str, Json]]:
-        """Return `data`, which must be a list.
-
-        Raises:
-            TrackerError: It is not.
-        """
-        if isinstance(data, list):
-            return data
-        now = self._tracker.tools.clock.now()
-        raise error_for(Answer(200, "there is no list in Shortcut's answer"), purpose, now)
-
-    def forget(self) -> None:
-        """Look everything up anew."""
-        for names in (*self.by_field.values(), self.custom_fields, *self._options.values()):
-            names.forget()
+        return list_inside(await self._tracker.call("GET", path))
 
     async def _default_workflow(self) -> Json:
         if self._tracker.settings.team:
@@ -123,45 +106,31 @@ class Directory:
         return (await self._tracker.member())["workspace2"].get("default_workflow_id")
 
     async def _fetch(self, path: str) -> Mapping[str, str]:
-        return named(await self.listing(path), "name")
+        return by_name(await self.listing(path), "name")
 
     async def _fetch_states(self) -> Mapping[str, str]:
         """Those of the workflow by name; those of all others by id only."""
         others = [state for each in await self.listing("/workflows") for state in each["states"]]
-        own = named((await self.workflow())["states"], "name")
+        own = by_name((await self.workflow())["states"], "name")
         return {**{str(state["id"]): str(state["id"]) for state in others}, **own}
 
     async def _fetch_teams(self) -> Mapping[str, str]:
         teams = await self.listing("/groups")
-        return named([team for team in teams if not team.get("archived")], "mention_name", "name")
+        return by_name([team for team in teams if not team.get("archived")], "name", "mention_name")
 
     async def _fetch_members(self) -> Mapping[str, str]:
         active = [each for each in await self.listing("/members") if not each.get("disabled")]
-        people = [{"id": each["id"], **each["profile"], "member": each["id"]} for each in active]
-        return named(people, "name", "email_address", "mention_name", id_at="member")
+        people = [{**each["profile"], "member": each["id"]} for each in active]
+        return by_name(people, "mention_name", "email_address", "name", id_key="member")
 
     async def _fetch_custom_fields(self) -> Mapping[str, str]:
         fields = await self.listing("/custom-fields")
         usable = [
             each for each in fields if each.get("enabled", True) and "bug" in each.get("story_types", ["bug"])
         ]
-        return named(usable, "name", "canonical_name")
+        return by_name(usable, "canonical_name", "name")
 
     async def _fetch_options(self, field_id: str) -> Mapping[str, str]:
         fields = await self.listing("/custom-fields")
         values = [value for field in fields if field["id"] == field_id for value in field.get("values") or ()]
-        return named([value for value in values if value.get("enabled", True)], "value")
-
-    def _is_id(self, field: str, name: str) -> bool:
-        return field in NUMBERS - {"workflow_state_id"} and name.isdigit()
-
-
-def named(items: Iterable[Mapping[str, Json]], *keys: str, id_at: str = "id") -> dict[str, str]:
-    """Return the ids of `items` by each of the properties `keys`; of two with one name the first."""
-    known: dict[str, str] = {}
-    listed = list(items)
-    for key in reversed(keys):
-        for each in listed:
-            if each.get(key):
-                known.setdefault(str(each[key]), str(each[id_at]))
-    return known
+        return by_name([value for value in values if value.get("enabled", True)], "value")

@@ -29,7 +29,6 @@ from bridge import (
     Markup,
     NotAllowed,
     Purpose,
-    RateLimited,
     Rejected,
     Report,
     Secret,
@@ -39,17 +38,16 @@ from bridge import (
     TrackerSettings,
     Unavailable,
     Unit,
-    error_for,
-    fingerprint,
     hookimpl,
+    inside,
+    list_inside,
 )
-from bridge.answers import retry_after, words_in
-from bridge.labels import merged, shortened
-from bridge_plugins._shortcut_names import Directory
+from bridge.answers import words_in
+from bridge.labels import WITH_SEVERITY, merged, shortened
+from bridge_plugins._shortcut_names import ShortcutNames
 
 LABEL_LIMIT = 128  # characters
 LINK_LIMIT = 2048
-WINDOW = timedelta(minutes=1)  # in which Shortcut counts 200 requests; it does not say how long to wait
 STORY_TYPES = ("bug", "feature", "chore")
 ONLY_NEW = frozenset(
     {"comments", "created_at", "external_id", "source_task_id", "story_links", "story_template_id", "tasks",
@@ -84,21 +82,15 @@ def external_id(marker: Marker) -> str:
 def payload(draft: Draft) -> dict[str, Json]:
     """Return a story's own fields for the parts of a draft that are to be set; ids are still names."""
     kind = draft.issue_type.casefold()
-    parts: list[tuple[str, str, Json]] = [
+    chosen = draft.chosen(
         ("title", "name", draft.title),
         ("body", "description", draft.body.content),
         ("issue_type", "story_type", kind if kind in STORY_TYPES else ""),
         ("labels", "labels", [{"name": label} for label in shortened(draft.labels, LABEL_LIMIT)]),
-        (
-            "assignee",
-            "owner_ids",
-            [name for part in draft.assignee.split(",") if (name := part.strip().lstrip("@"))],
-        ),
+        ("assignee", "owner_ids", list(draft.assignees)),
         ("parent", "epic_id", draft.parent),
-    ]
-    chosen = {name: value for part, name, value in parts if draft.sets(part) and value}
-    given = draft.fields if draft.sets("fields") else {}
-    return chosen | {name: value for name, value in given.items() if name in NATIVE}
+    )
+    return chosen | {name: value for name, value in draft.own_fields.items() if name in NATIVE}
 
 
 def new_story(draft: Draft, settings: Settings) -> dict[str, Json]:
@@ -114,13 +106,11 @@ def new_story(draft: Draft, settings: Settings) -> dict[str, Json]:
 
 def custom_fields(draft: Draft, settings: Settings) -> dict[str, str]:
     """Return the values of custom fields, by name, for the parts of a draft that are to be set."""
-    chosen = {
-        settings.priority_field: draft.priority if draft.sets("priority") else "",
-        settings.severity_field: draft.severity if draft.sets("severity") else "",
-    }
-    given = draft.fields if draft.sets("fields") else {}
-    own = {name: str(value) for name, value in given.items() if name not in NATIVE}
-    return {name: value for name, value in chosen.items() if name and value} | own
+    chosen = draft.chosen(
+        ("priority", settings.priority_field, draft.priority),
+        ("severity", settings.severity_field, draft.severity),
+    )
+    return chosen | {name: str(value) for name, value in draft.own_fields.items() if name not in NATIVE}
 
 
 def refused_fields(errors: Json, path: str = "") -> dict[str, str]:
@@ -146,26 +136,20 @@ class Shortcut(HttpTracker[Settings]):
     body_limit = 100_000
     unit = Unit.UTF16
     settle = timedelta(seconds=30)  # a request whose answer was lost may still be under way
-    default_labels: ClassVar[tuple[str, ...]] = (
-        "test-io",
-        "{% if bug.severity %}severity:{{ bug.severity }}{% endif %}",
-    )
+    absent = "the token's user does not see it, or `url` is not Shortcut's address"
+    limit_lasts = timedelta(minutes=1)  # in which Shortcut counts 200 requests; it does not say how long to wait
+    default_labels = WITH_SEVERITY
     default_priorities: ClassVar[Mapping[str, str]] = {"critical": "Highest", "high": "High", "low": "Low"}
     default_issue_types: ClassVar[Mapping[str, str]] = {"default": "bug"}
 
     def __init__(self, name: str, settings: Settings, tools: Tools | None = None) -> None:
         super().__init__(name, settings, tools)
-        self.names = Directory(self)
+        self.names = ShortcutNames(self)
 
     @property
     def base_url(self) -> str:
         """The API's address."""
         return f"{self.settings.url.rstrip('/')}/api/v3"
-
-    @property
-    def account(self) -> str:
-        """The token's fingerprint: rate limits are per token."""
-        return fingerprint(self.settings.url, self.settings.token.get_secret_value())
 
     def headers(self) -> Mapping[str, str]:
         """Return the token."""
@@ -174,18 +158,12 @@ class Shortcut(HttpTracker[Settings]):
     def explain(self, answer: Answer, data: Json, purpose: Purpose) -> TrackerError | None:
         """Return the error that an answer means, in Shortcut's dialect."""
         status, words = answer.status, answer.message or words_in(data)
-        if status == 429:
-            wait = retry_after(answer.headers, self.tools.clock.now()) or WINDOW
-            return RateLimited(words, status=status, retry_after=wait)
         if status == 409:  # two changes at one moment: nothing was done
             return Unavailable(words, status=status)
         if status == 401:
             return NotAllowed(f"Shortcut does not know the token ({words})", status=status)
         if status in {400, 422} and isinstance(data, dict):
             return Rejected(words, status=status, fields=refused_fields(data.get("errors")))
-        if status == 404 and purpose is not Purpose.ISSUE:
-            told = "the token's user does not see it, or `url` is not Shortcut's address"
-            return NotAllowed(f"{told} ({words})", status=status)
         return super().explain(answer, data, purpose)
 
     async def create(self, draft: Draft) -> Issue:
@@ -198,23 +176,16 @@ class Shortcut(HttpTracker[Settings]):
         if "group_id" in named and "group_id" not in draft.fields:
             named["group_id"] = await self.names.teams.needed(self.settings.team, "team")
         sent, warnings = await self._resolved(named, draft)
-        try:
-            data = await self.call("POST", "/stories", purpose=Purpose.CREATE, json=sent)
-        except Rejected:
-            self.names.forget()  # an id that we remember may be of something that is gone
-            raise
+        data = await self.call("POST", "/stories", purpose=Purpose.CREATE, json=sent)
         self.created(data, "id")
         return self._issue(data, *warnings)
 
     async def find(self, marker: Marker) -> Issue | None:
         """Look our id up: a query of the database, archived stories included, not the search, which lags."""
         wanted = {"external_id": external_id(marker), "includes_description": False}
-        stories = self.names.checked(await self.call("POST", "/stories/search", json=wanted))
+        stories = list_inside(await self.call("POST", "/stories/search", json=wanted))
         same = [story for story in stories if story.get("external_id") == wanted["external_id"]]
-        if not same:
-            return None
-        first, *others = sorted(same, key=lambda story: int(story["id"]))
-        return self._issue(first, *(f"another story is of this bug: {story['app_url']}" for story in others))
+        return marker.first_of([self._issue(each) for each in sorted(same, key=lambda story: int(story["id"]))])
 
     async def update(self, issue: Issue, draft: Draft) -> Issue:
         """Set parts of the draft. Labels and custom fields that people set stay."""
@@ -239,9 +210,8 @@ class Shortcut(HttpTracker[Settings]):
     async def attach(self, issue: Issue, file: AttachmentFile) -> None:
         """Upload a file to the story, unless an earlier try whose answer was lost did."""
         files = (await self._story(issue)).get("files") or ()
-        if (file.name, file.size) in {(each["filename"], each["size"]) for each in files}:
-            return
-        await self.upload("/files", file, field_name="file0", data={"story_id": issue.id})
+        if not file.is_one_of((each["filename"], each["size"]) for each in files):
+            await self.upload("/files", file, field_name="file0", data={"story_id": issue.id})
 
     async def state(self, issue: Issue) -> IssueState:
         """Return whether the story is completed or archived."""
@@ -266,15 +236,16 @@ class Shortcut(HttpTracker[Settings]):
 
     async def member(self) -> dict[str, Json]:
         """Return whom the token belongs to, and the workspace."""
-        return self._object(await self.call("GET", "/member"), Purpose.LOOK, "workspace2")
+        data: dict[str, Json] = await self.call("GET", "/member")
+        inside(data, "workspace2")
+        return data
 
     async def _resolved(self, named: Mapping[str, Json], draft: Draft) -> tuple[dict[str, Json], list[str]]:
         """Return what to send, with ids for names, and a warning for each name that Shortcut does not know."""
-        sent, warnings = dict(named), []
+        sent, warnings, custom = dict(named), list[str](), list[Json]()
         for field in sorted(self.names.by_field.keys() & named.keys()):
-            sent[field], unknown = await self.names.ids(field, named[field])
-            warnings += [f'{field}: there is no "{name}": left out' for name in unknown]
-        custom = []
+            sent[field], lost = await self.names.ids(field, named[field])
+            warnings += lost
         for name, value in custom_fields(draft, self.settings).items():
             field_id = await self.names.custom_fields.find(name)
             value_id = await self.names.options(field_id).find(value) if field_id else None
@@ -295,14 +266,9 @@ class Shortcut(HttpTracker[Settings]):
         return bool(filled.get(name, True))
 
     async def _story(self, issue: Issue) -> dict[str, Json]:
-        data = await self.call("GET", f"/stories/{issue.id}", purpose=Purpose.ISSUE)
-        return self._object(data, Purpose.ISSUE, "id")
-
-    def _object(self, data: Json, purpose: Purpose, key: str) -> dict[str, Json]:
-        if isinstance(data, dict) and data.get(key) is not None:
-            return data
-        answer = Answer(200, f"there is no {key} in Shortcut's answer")
-        raise error_for(answer, purpose, self.tools.clock.now())
+        data: dict[str, Json] = await self.call("GET", f"/stories/{issue.id}", purpose=Purpose.ISSUE)
+        inside(data, "id", purpose=Purpose.ISSUE)
+        return data
 
     def _issue(self, story: Mapping[str, Json], *warnings: str) -> Issue:
         number = str(story["id"])

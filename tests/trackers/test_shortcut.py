@@ -166,7 +166,7 @@ class TestShortcut(TrackerConformance):
 
         assert found is not None
         assert found.id == first.id
-        assert found.warnings == (f"another story is of this bug: {second.url}",)
+        assert found.warnings == (f"another issue carries testio-bug-12345: {second.url}",)
 
     async def test_archived_stories_are_found_and_done(
         self, fake: ShortcutServer, subject: Shortcut, draft: Draft
