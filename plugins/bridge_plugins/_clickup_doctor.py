@@ -81,8 +81,7 @@ def _list(tracker: ClickUp, data: Mapping[str, Json]) -> Iterator[Finding]:
 async def _values(tracker: ClickUp) -> list[Finding]:
     settings, names = tracker.settings, tracker.names
     found = list(doctor.labels_compared(doctor.labels_of(tracker), await names.tags.all(), "the bridge"))
-    people = doctor.fixed([("assignee", each.strip()) for each in settings.assignee.split(",")])
-    if people:
+    if people := doctor.assignees_of(tracker):
         told = "is no member of the list: they will be left out"
         found += doctor.compared(people, _with_ids(await names.people.all()), told, "invite them to the list")
     if types := doctor.issue_types_of(tracker):

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from bridge import Json
 from bridge.labels import missing
+from bridge.names import match
 
 
 def item(field: Mapping[str, Json], value: Json) -> Json:
@@ -87,10 +88,9 @@ def _option(word: str, field: Mapping[str, Json]) -> str:
     options = {
         str(each.get("name") or each.get("label")): str(each["id"]) for each in field["type_config"]["options"]
     }
-    known = {name.casefold(): id_ for name, id_ in options.items()} | {id_: id_ for id_ in options.values()}
-    if word.casefold() not in known:
+    if (chosen := match(word, options)) is None:
         raise ValueError(f'"{word}" is none of {", ".join(options)}')
-    return known[word.casefold()]
+    return chosen
 
 
 _FORMS: Mapping[str, Callable[[str], Json]] = {

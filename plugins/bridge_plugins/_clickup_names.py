@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bridge import Json, Names, NotAllowed, Rejected
+from bridge import Directory, Json, Names, NotAllowed, Rejected, by_name, list_inside
 from bridge.clock import Clock
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def place(text: str) -> tuple[str, str] | None:
     return (found["workspace"], found["list"]) if found else None
 
 
-class Directory:
+class ClickUpNames(Directory):
     """What the token's user sees around one list, by name.
 
     Attributes:
@@ -51,11 +51,6 @@ class Directory:
         self.types = Names("task type", self._types, clock)
         self.fields = Names("custom field of the list", self._fields, clock)
         self.custom: dict[str, dict[str, Json]] = {}
-
-    def forget(self) -> None:
-        """Look everything up anew next time: something may have been renamed or deleted."""
-        for names in (self.workspaces, self.lists, self.tags, self.people, self.types, self.fields):
-            names.forget()
 
     async def workspace_id(self) -> str:
         """Return the workspace's id.
@@ -104,9 +99,11 @@ class Directory:
     async def _space_id(self) -> str:
         return str((await self.list_itself())["space"]["id"])
 
+    async def _listed(self, path: str, key: str, **request: Any) -> list[dict[str, Json]]:
+        return list_inside(await self._call("GET", path, **request), key)
+
     async def _workspaces(self) -> Mapping[str, str]:
-        data = await self._call("GET", "/team")
-        return {str(team["name"]): str(team["id"]) for team in data["teams"]}
+        return by_name(await self._listed("/team", "teams"), "name")
 
     async def _lists(self) -> Mapping[str, str]:
         """Return all lists by their path, and by their name alone where only one has it."""
@@ -120,29 +117,28 @@ class Directory:
     async def _list_paths(self) -> AsyncIterator[tuple[str, str]]:
         """Yield `Space/Folder/List` or `Space/List` with the id; of the one space, where `list` begins with it."""
         active = {"archived": "false"}
-        spaces = (await self._call("GET", f"/team/{await self.workspace_id()}/space", params=active))["spaces"]
+        spaces = await self._listed(f"/team/{await self.workspace_id()}/space", "spaces", params=active)
         wanted = self._settings.list.partition("/")[0].casefold()
         for space in [each for each in spaces if each["name"].casefold() == wanted] or spaces:
-            folders = (await self._call("GET", f"/space/{space['id']}/folder", params=active))["folders"]
+            folders = await self._listed(f"/space/{space['id']}/folder", "folders", params=active)
             inside = [(f"{folder['name']}/", each) for folder in folders for each in folder["lists"]]
-            outside = (await self._call("GET", f"/space/{space['id']}/list", params=active))["lists"]
+            outside = await self._listed(f"/space/{space['id']}/list", "lists", params=active)
             for folder, each in [*inside, *(("", each) for each in outside)]:
                 yield f"{space['name']}/{folder}{each['name']}", str(each["id"])
 
     async def _tags(self) -> Mapping[str, str]:
-        data = await self._call("GET", f"/space/{await self._space_id()}/tag", headers=AS_JSON)
-        return {str(tag["name"]): str(tag["name"]) for tag in data["tags"]}
+        tags = await self._listed(f"/space/{await self._space_id()}/tag", "tags", headers=AS_JSON)
+        return by_name(tags, "name", id_key="name")
 
     async def _people(self) -> Mapping[str, str]:
-        members = (await self._call("GET", f"/list/{await self.list_id()}/member"))["members"]
-        named = [(each.get(key), str(each["id"])) for key in ("email", "username") for each in members]
-        return {name: id_ for name, id_ in named if name}
+        members = await self._listed(f"/list/{await self.list_id()}/member", "members")
+        return by_name(members, "email", "username")
 
     async def _types(self) -> Mapping[str, str]:
-        data = await self._call("GET", f"/team/{await self.workspace_id()}/custom_item")
-        return {"Task": "0", **{str(each["name"]): str(each["id"]) for each in data["custom_items"]}}
+        types = await self._listed(f"/team/{await self.workspace_id()}/custom_item", "custom_items")
+        return {"Task": "0", **by_name(types, "name")}
 
     async def _fields(self) -> Mapping[str, str]:
-        data = await self._call("GET", f"/list/{await self.list_id()}/field", headers=AS_JSON)
-        self.custom = {str(field["id"]): field for field in data["fields"]}
-        return {str(field["name"]): id_ for id_, field in self.custom.items()}
+        fields = await self._listed(f"/list/{await self.list_id()}/field", "fields", headers=AS_JSON)
+        self.custom = {str(field["id"]): field for field in fields}
+        return by_name(fields, "name")

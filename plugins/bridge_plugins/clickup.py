@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, ClassVar
 from urllib.parse import quote
 
@@ -32,7 +32,6 @@ from bridge import (
     Markup,
     NotAllowed,
     Purpose,
-    RateLimited,
     Rejected,
     Report,
     Secret,
@@ -40,19 +39,17 @@ from bridge import (
     Tracker,
     TrackerError,
     TrackerSettings,
-    error_for,
-    fingerprint,
     hookimpl,
+    inside,
+    list_inside,
 )
-from bridge.answers import retry_after, words_in
-from bridge.labels import merged, missing, shortened
+from bridge.labels import WITH_SEVERITY, merged, missing, shortened
+from bridge.names import match
 from bridge_plugins._clickup_fields import dropped, item, moment
-from bridge_plugins._clickup_names import AS_JSON, Directory, place
+from bridge_plugins._clickup_names import AS_JSON, ClickUpNames, place
 
-PRIORITIES = {"Urgent": 1, "High": 2, "Normal": 3, "Low": 4}
+PRIORITIES = {"Urgent": "1", "High": "2", "Normal": "3", "Low": "4"}
 TAG_LIMIT = 255  # characters; not published
-MARGIN = timedelta(minutes=5)  # our clock and ClickUp's may differ by so much
-MINUTE = timedelta(minutes=1)  # in which ClickUp counts requests
 PAGE = 100  # tasks in one answer
 DATES = ("due_date", "start_date")
 ONLY_NEW = frozenset({"check_required_custom_fields", "group_assignees", "links_to"})
@@ -84,28 +81,25 @@ class Settings(TrackerSettings):
 
 def task(draft: Draft, settings: Settings) -> dict[str, Json]:
     """Return what is sent for the parts of a draft that are to be set, with names where ClickUp wants ids."""
-    own = draft.fields if draft.sets("fields") else {}
-    custom = {name: value for name, value in own.items() if name not in NATIVE}
-    if settings.severity_field and draft.severity and draft.sets("severity"):
-        custom = {settings.severity_field: draft.severity, **custom}
-    parts: list[tuple[str, str, Json]] = [
+    chosen = draft.chosen(
         ("title", "name", draft.title),
         ("body", "markdown_content", draft.body.content),
         ("labels", "tags", [tag.lower() for tag in shortened(draft.labels, TAG_LIMIT)]),
         ("priority", "priority", priority_of(draft.priority)),
         ("issue_type", "custom_item_id", draft.issue_type),
-        ("assignee", "assignees", [name for each in draft.assignee.split(",") if (name := each.strip())]),
+        ("assignee", "assignees", list(draft.assignees)),
         ("parent", "parent", draft.parent),
-    ]
-    chosen = {name: value for part, name, value in parts if draft.sets(part) and value}
-    native = {name: value for name, value in own.items() if name in NATIVE}
+    )
+    custom = draft.chosen(("severity", settings.severity_field, draft.severity))
+    custom |= {name: value for name, value in draft.own_fields.items() if name not in NATIVE}
+    native = {name: value for name, value in draft.own_fields.items() if name in NATIVE}
     return chosen | native | ({"custom_fields": custom} if custom else {})
 
 
 def priority_of(word: str) -> int | None:
     """Return the number of a priority, given its name or the number itself; None for any other word."""
-    known = {name.casefold(): number for name, number in PRIORITIES.items()}
-    return {**known, **{str(number): number for number in known.values()}}.get(word.casefold())
+    number = match(word, PRIORITIES)
+    return int(number) if number else None
 
 
 class ClickUp(HttpTracker[Settings]):
@@ -120,25 +114,20 @@ class ClickUp(HttpTracker[Settings]):
     title_limit = 255  # ClickUp publishes neither
     body_limit = 60_000
     settle = timedelta(seconds=15)
-    default_labels: ClassVar[tuple[str, ...]] = (
-        "test-io",
-        "{% if bug.severity %}severity:{{ bug.severity }}{% endif %}",
-    )
+    absent = "the list does not exist or the token's user does not see it: correct `list`, or let them in"
+    limit_ends = "x-ratelimit-reset"  # https://developer.clickup.com/docs/rate-limits
+    limit_lasts = timedelta(minutes=1)  # in which ClickUp counts requests
+    default_labels = WITH_SEVERITY
     default_priorities: ClassVar[Mapping[str, str]] = {"critical": "Urgent", "high": "High", "low": "Low"}
 
     def __init__(self, name: str, settings: Settings, tools: Tools | None = None) -> None:
         super().__init__(name, settings, tools)
-        self.names = Directory(settings, self.call, self.tools.clock)
+        self.names = ClickUpNames(settings, self.call, self.tools.clock)
 
     @property
     def base_url(self) -> str:
         """The API's address."""
         return self.settings.url.rstrip("/")
-
-    @property
-    def account(self) -> str:
-        """The token's fingerprint: rate limits are per token."""
-        return f"clickup/{fingerprint(self.settings.token.get_secret_value())}"
 
     def headers(self) -> Mapping[str, str]:
         """Return the token: a personal one as it is, one of OAuth as a bearer's."""
@@ -148,33 +137,23 @@ class ClickUp(HttpTracker[Settings]):
     def explain(self, answer: Answer, data: Json, purpose: Purpose) -> TrackerError | None:
         """Return the error that an answer means: ClickUp's own code says more than the status."""
         code = str(data.get("ECODE") or "") if isinstance(data, dict) else ""
-        if answer.status < 300 or not (code or answer.status in {404, 429}):
+        if answer.status < 300 or not code:
             return super().explain(answer, data, purpose)
-        status, now = answer.status, self.tools.clock.now()
-        words = f"{data.get('err') or 'refused'} ({code})" if code else answer.message or words_in(data)
-        if status == 429:
-            wait = retry_after(answer.headers, now) or until_reset(answer.headers, now)
-            return RateLimited(words, status=status, retry_after=wait)
-        if (status == 404 and purpose is not Purpose.ISSUE) or "not authorized" in words:
-            told = "the list does not exist or the token's user does not see it: correct `list`, or let them in"
-            return NotAllowed(f"{told} (ClickUp: {words})", status=status)
+        status, words = answer.status, f"{data.get('err') or 'refused'} ({code})"
+        if "not authorized" in words:
+            return NotAllowed(f"{self.absent} (ClickUp: {words})", status=status)
         if code.startswith("OAUTH_"):
             return NotAllowed(words, status=status)
-        if status in {400, 401, 403} or (status == 404 and code.startswith("FIELD_")):
-            return Rejected(
-                words, status=status
-            )  # a full storage, a plan's limits: of this request, not the token
-        return error_for(replace(answer, message=words), purpose, now)
+        no_field = status == 404 and purpose is Purpose.ISSUE and code.startswith("FIELD_")
+        if no_field or status in {400, 401, 403}:  # a full storage, a plan's limits: not of the token
+            return Rejected(words, status=status)
+        return self.refusal(replace(answer, message=words), purpose)
 
     async def create(self, draft: Draft) -> Issue:
         """Make the task, custom fields included."""
         sent, warnings = await self._resolved(self._new(draft))
         path = f"/list/{await self.names.list_id()}/task"
-        try:
-            data = await self.call("POST", path, purpose=Purpose.CREATE, json=sent)
-        except Rejected:
-            self.names.forget()  # an id that we remember may be of something that was deleted
-            raise
+        data = await self.call("POST", path, purpose=Purpose.CREATE, json=sent)
         self.created(data, "id")
         lost = [f"{self._named(id_)}: ClickUp dropped it" for id_ in dropped(sent, data)]
         return self._issue(data, *warnings, *lost)
@@ -182,10 +161,8 @@ class ClickUp(HttpTracker[Settings]):
     async def find(self, marker: Marker) -> Issue | None:
         """Look for the marker in its own field, anywhere in the workspace; then in the list's newest tasks."""
         found = await self._by_field(marker) or await self._by_text(marker)
-        if not found:
-            return None
-        first, *others = sorted(found, key=lambda each: int(each["date_created"]))
-        return self._issue(first, *(f"another task carries {marker.text}: {each['url']}" for each in others))
+        found.sort(key=lambda each: int(each["date_created"]))
+        return marker.first_of([self._issue(each) for each in found])
 
     async def update(self, issue: Issue, draft: Draft) -> Issue:
         """Set parts of the draft. Tags that people added stay."""
@@ -213,7 +190,7 @@ class ClickUp(HttpTracker[Settings]):
     async def attach(self, issue: Issue, file: AttachmentFile) -> None:
         """Upload a file, unless an earlier try whose answer was lost did."""
         there = (await self._task(issue)).get("attachments") or ()
-        if (file.name, str(file.size)) not in {(each.get("title"), str(each.get("size"))) for each in there}:
+        if not file.is_one_of((each.get("title"), each.get("size")) for each in there):
             await self.upload(f"/task/{issue.id}/attachment", file, field_name="attachment")
 
     async def state(self, issue: Issue) -> IssueState:
@@ -265,28 +242,28 @@ class ClickUp(HttpTracker[Settings]):
         ]
 
     async def _by_text(self, marker: Marker) -> list[dict[str, Json]]:
-        path, since = f"/list/{await self.names.list_id()}/task", marker.since - MARGIN
-        query = {"date_created_gt": int(since.timestamp() * 1000), "include_timl": "true"}
+        path, since = f"/list/{await self.names.list_id()}/task", int(marker.earliest.timestamp() * 1000)
+        query = {"date_created_gt": since, "include_timl": "true", "include_markdown_description": "true"}
         return [
             each
             for archived in ("false", "true")
-            async for each in self._tasks(path, archived=archived, include_markdown_description="true", **query)
+            async for each in self._tasks(path, archived=archived, **query)
             if any(marker.found_in(each.get(name) or "") for name in ("text_content", "markdown_description"))
         ]
 
     async def _resolved(self, wanted: Mapping[str, Json]) -> tuple[dict[str, Json], list[str]]:
         """Return `wanted` with ids for names, and a warning for each value that ClickUp does not take."""
-        sent, warnings, custom = dict(wanted), [], []
+        sent, custom = dict(wanted), []
         if "tags" in sent:
             sent["tags"] = [await self.names.tag(name) for name in sent["tags"]]
-        people = {name: await self.names.people.find(name) for name in sent.pop("assignees", [])}
-        if known := [int(id_) for id_ in people.values() if id_]:
-            sent["assignees"] = known
-        warnings += [f'assignee: there is no "{name}"' for name, id_ in people.items() if not id_]
-        if kind := sent.pop("custom_item_id", ""):
-            found = await self.names.types.find(kind)
-            sent |= {"custom_item_id": int(found)} if found else {}
-            warnings += [] if found else [f'issue_type: there is no "{kind}"']
+        people, unknown = await self.names.people.ids_of(sent.pop("assignees", []), "assignee")
+        if people:
+            sent["assignees"] = [int(id_) for id_ in people]
+        kind = [sent.pop("custom_item_id")] if "custom_item_id" in sent else []
+        types, of_no_type = await self.names.types.ids_of(kind, "issue_type")
+        if types:
+            sent["custom_item_id"] = int(types[0])
+        warnings = unknown + of_no_type
         values = [(name, sent.pop(name)) for name in DATES if name in sent]
         for name, value in [*values, *sent.pop("custom_fields", {}).items()]:
             try:
@@ -314,15 +291,9 @@ class ClickUp(HttpTracker[Settings]):
             await self.call(method, where, purpose=Purpose.ISSUE, headers=AS_JSON)
 
     async def _task(self, issue: Issue) -> dict[str, Json]:
-        """Return the task.
-
-        Raises:
-            Unavailable: The answer is none.
-        """
         data = await self.call("GET", f"/task/{issue.id}", purpose=Purpose.ISSUE)
-        if not isinstance(data, dict) or not data.get("id"):
-            raise error_for(Answer(200, "there is no task in the answer"), Purpose.ISSUE, self.tools.clock.now())
-        return data
+        inside(data, "id", purpose=Purpose.ISSUE)
+        return dict(data)
 
     async def _tasks(self, path: str, **query: Json) -> AsyncIterator[dict[str, Json]]:
         """Yield tasks, finished ones and subtasks too, oldest first."""
@@ -330,13 +301,10 @@ class ClickUp(HttpTracker[Settings]):
         page, last = 0, False
         while not last:
             data = await self.call("GET", path, params={**every, **query, "page": page})
-            if not isinstance(data, dict) or not isinstance(data.get("tasks"), list):
-                raise error_for(
-                    Answer(200, "there are no tasks in the answer"), Purpose.LOOK, self.tools.clock.now()
-                )
-            for each in data["tasks"]:
+            tasks = list_inside(data, "tasks")
+            for each in tasks:
                 yield each
-            last = not data["tasks"] or bool(data.get("last_page", len(data["tasks"]) < PAGE))
+            last = not tasks or bool(data.get("last_page", len(tasks) < PAGE))
             page += 1
 
     def _issue(self, data: Mapping[str, Json], *warnings: str) -> Issue:
@@ -345,18 +313,6 @@ class ClickUp(HttpTracker[Settings]):
 
     def _named(self, id_: str) -> str:
         return str(self.names.custom[id_]["name"]) if id_ in self.names.custom else id_
-
-
-def until_reset(headers: Mapping[str, str], now: datetime) -> timedelta:
-    """Return how long the rate limit lasts: `X-RateLimit-Reset` is a moment, in seconds since 1970.
-
-    https://developer.clickup.com/docs/rate-limits
-    """
-    moment_of_reset = headers.get("x-ratelimit-reset", "")
-    if not moment_of_reset.isdecimal():
-        return MINUTE
-    wait = timedelta(seconds=int(moment_of_reset) - now.timestamp())
-    return min(max(wait, timedelta(seconds=1)), 60 * MINUTE)
 
 
 @hookimpl

@@ -158,8 +158,8 @@ class TestClickUp(TrackerConformance):
             issue = await subject.create(sample_draft(subject))
 
         assert issue.warnings == (
-            'assignee: there is no "carol"',
-            'issue_type: there is no "Defect"',
+            'assignee: there is no member of the list "carol": left out',
+            'issue_type: there is no task type "Defect": left out',
             'start_date: "soon" is no day: write it like 2026-12-24: it is left out',
             "Cots: the list has no such custom field: it is left out",
             'Severity: "Urgent" is none of High, Low: it is left out',
@@ -270,7 +270,7 @@ class TestClickUp(TrackerConformance):
 
         assert found is not None
         assert found.id == first.id
-        assert found.warnings == (f"another task carries testio-bug-12345: {second.url}",)
+        assert found.warnings == (f"another issue carries testio-bug-12345: {second.url}",)
 
     async def test_update_keeps_the_tags_that_people_added(
         self, fake: ClickUpServer, subject: ClickUp, draft: Draft
