@@ -18,7 +18,7 @@ from datetime import timedelta
 from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
 from bridge import (
     Answer,
@@ -32,6 +32,7 @@ from bridge import (
     Json,
     Marker,
     Markup,
+    Name,
     Names,
     NotAllowed,
     Purpose,
@@ -43,13 +44,15 @@ from bridge import (
     TrackerError,
     TrackerSettings,
     Unavailable,
-    error_for,
-    fingerprint,
+    by_name,
     hookimpl,
+    inside,
+    list_inside,
+    web_address,
 )
 from bridge.answers import words_in
 from bridge.http import without_refused
-from bridge.labels import merged, shortened
+from bridge.labels import WITH_SEVERITY, merged, shortened
 from bridge.units import CallRate, Rate
 
 API = "/services/v5"
@@ -59,26 +62,24 @@ DONE = "accepted"
 _PARAMETER = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
 
 
-def _address(value: str) -> str:
-    parts = urlsplit(value.strip())
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError('is no address: write it like "https://app.litetracker.com"')
+def _api(address: str) -> str:
+    """Return the address of the API, which is in the usual place where only a host is named."""
+    parts = urlsplit(address)
     if f".{parts.hostname}".endswith(".pivotaltracker.com"):
         raise ValueError(
             "was shut down on 30 April 2025 and answers no more: name a server that speaks its API, "
             'such as "https://app.litetracker.com"'
         )
-    address = value.strip().rstrip("/")
-    return address if parts.path.strip("/") else address + API
+    return address if parts.path else address + API
 
 
 class Settings(TrackerSettings):
     """`[trackers.NAME]` with `type = "pivotal-tracker"`."""
 
-    url: Annotated[str, AfterValidator(_address)] = Field(
+    url: Annotated[str, web_address("https://app.litetracker.com"), AfterValidator(_api)] = Field(
         description="the server that speaks Pivotal Tracker's API v5, such as LiteTracker"
     )
-    project: Annotated[str, BeforeValidator(str)] = Field(min_length=1, description="the project's id or name")
+    project: Name = Field(min_length=1, description="the project's id or name")
     token: Secret = Field(description="API token of a member of the project")
     issue_type: str = Field("bug", description="story type where `issue_types` says nothing")
     rate: CallRate | None = Field(Rate(60, 60), description="at most so many deliveries started")
@@ -86,16 +87,15 @@ class Settings(TrackerSettings):
 
 def payload(draft: Draft) -> dict[str, Json]:
     """Return what is sent for the parts of a draft that are to be set; labels and the owner are still names."""
-    parts: list[tuple[str, str, Json]] = [
+    chosen = draft.chosen(
         ("title", "name", draft.title),
         ("body", "description", draft.body.text),
         ("issue_type", "story_type", draft.issue_type.lower()),
         ("priority", "story_priority", draft.priority.lower()),
         ("labels", "labels", shortened([*draft.labels, draft.marker.text], LABEL_LIMIT)),
         ("assignee", "owner_ids", draft.assignee.lstrip("@")),
-    ]
-    chosen = {name: value for part, name, value in parts if draft.sets(part) and value}
-    return chosen | (dict(draft.fields) if draft.sets("fields") else {})
+    )
+    return {**chosen, **draft.own_fields}
 
 
 class PivotalTracker(HttpTracker[Settings]):
@@ -109,10 +109,7 @@ class PivotalTracker(HttpTracker[Settings]):
     title_limit = 1000
     body_limit = 19_000
     settle = timedelta(seconds=60)
-    default_labels: ClassVar[tuple[str, ...]] = (
-        "test-io",
-        "{% if bug.severity %}severity:{{ bug.severity }}{% endif %}",
-    )
+    default_labels = WITH_SEVERITY
     default_priorities: ClassVar[Mapping[str, str]] = {"p0": "p0", "p1": "p1", "p2": "p2", "p3": "p3"}
 
     def __init__(self, name: str, settings: Settings, tools: Tools | None = None) -> None:
@@ -125,11 +122,6 @@ class PivotalTracker(HttpTracker[Settings]):
         """The API's address."""
         return self.settings.url
 
-    @property
-    def account(self) -> str:
-        """The host, and the token's fingerprint."""
-        return f"{urlsplit(self.settings.url).hostname}/{fingerprint(self.settings.token.get_secret_value())}"
-
     def headers(self) -> Mapping[str, str]:
         """Return the token."""
         return {"X-TrackerToken": self.settings.token.get_secret_value()}
@@ -141,7 +133,7 @@ class PivotalTracker(HttpTracker[Settings]):
         told = replace(answer, message=words(data) or answer.message, fields=refused_parameters(data))
         if answer.status == 404 and purpose is Purpose.CREATE:
             return NotAllowed(f"{told.message}: correct `url` or `project`", status=404)
-        return error_for(told, purpose, self.tools.clock.now())
+        return self.refusal(told, purpose)
 
     async def create(self, draft: Draft) -> Issue:
         """Make the story, its marker among the labels."""
@@ -200,8 +192,8 @@ class PivotalTracker(HttpTracker[Settings]):
         """Upload a file and put it on a comment, unless an earlier try whose answer was lost did."""
         text = f"{' '.join(file.name.split())} (test IO, {file.size} bytes)"
         path = await self.path(f"stories/{issue.id}/comments")
-        there = await self.call("GET", path, purpose=Purpose.ISSUE)
-        if any(each.get("text") == text for each in self._list(there, Purpose.ISSUE)):
+        there = list_inside(await self.call("GET", path, purpose=Purpose.ISSUE), purpose=Purpose.ISSUE)
+        if any(each.get("text") == text for each in there):
             return
         uploaded = await self.upload(await self.path("uploads"), file, purpose=Purpose.LOOK)
         await self._add_comment(issue, {"text": text, "file_attachments": [uploaded]})
@@ -238,10 +230,10 @@ class PivotalTracker(HttpTracker[Settings]):
 
     async def pages(self, path: str) -> AsyncIterator[dict[str, Json]]:
         """Yield the items of a list, page by page, whatever the server's own size of a page is."""
-        seen: set[str] = set()
+        seen = set[str]()
         while True:
             found = await self.call("GET", path, params={"limit": str(PAGE), "offset": str(len(seen))})
-            fresh = [each for each in self._list(found) if str(each["id"]) not in seen]
+            fresh = [each for each in list_inside(found) if str(each["id"]) not in seen]
             if not fresh:  # the end, or a server that knows no pages
                 return
             for each in fresh:
@@ -291,28 +283,18 @@ class PivotalTracker(HttpTracker[Settings]):
         return await self.call("PUT", path, purpose=Purpose.ISSUE, json=dict(values))
 
     async def _story(self, issue: Issue) -> dict[str, Json]:
-        data = await self.call("GET", await self.path(f"stories/{issue.id}"), purpose=Purpose.ISSUE)
-        if isinstance(data, dict) and data.get("id"):
-            return data
-        raise self._odd("there is no story in the answer", Purpose.ISSUE)
+        path = await self.path(f"stories/{issue.id}")
+        data: dict[str, Json] = await self.call("GET", path, purpose=Purpose.ISSUE)
+        inside(data, "id", purpose=Purpose.ISSUE)
+        return data
 
     async def _projects(self) -> Mapping[str, str]:
-        data = await self.call("GET", "/me")
-        found = self._list(data.get("projects") if isinstance(data, dict) else None)
-        return {str(each["project_name"]): str(each["project_id"]) for each in found}
+        projects = list_inside(await self.call("GET", "/me"), "projects")
+        return by_name(projects, "project_name", id_key="project_id")
 
     async def _members(self) -> Mapping[str, str]:
-        people = [each["person"] for each in self._list(await self.call("GET", await self.path("memberships")))]
-        keys = ("name", "username", "email")
-        return {str(who[key]): str(who["id"]) for key in keys for who in people if who.get(key)}
-
-    def _list(self, data: Json, purpose: Purpose = Purpose.LOOK) -> list[dict[str, Json]]:
-        if isinstance(data, list):
-            return data
-        raise self._odd("there is no list in the answer", purpose)
-
-    def _odd(self, told: str, purpose: Purpose) -> TrackerError:
-        return error_for(Answer(200, told), purpose, self.tools.clock.now())
+        memberships = list_inside(await self.call("GET", await self.path("memberships")))
+        return by_name([each["person"] for each in memberships], "email", "username", "name")
 
     def _issue(self, story: Mapping[str, Json]) -> Issue:
         number = str(story["id"])
