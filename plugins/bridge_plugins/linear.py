@@ -71,16 +71,15 @@ def payload(draft: Draft) -> dict[str, Json]:
 
     Labels and assignee are still named: Linear wants their ids, which are looked up before sending.
     """
-    chosen = draft.chosen(
-        ("title", "title", draft.title),
-        ("body", "description", draft.body.content),
+    priority = priority_of(draft.priority)
+    chosen = draft.chosen(("title", "title", draft.title), ("body", "description", draft.body.content))
+    if draft.sets("priority") and priority is not None:  # 0, "no priority", is one
+        chosen["priority"] = priority
+    chosen |= draft.chosen(
         ("labels", "labelIds", shortened(draft.labels, LABEL_LIMIT)),
         ("assignee", "assigneeId", draft.assignee),
         ("parent", "parentId", draft.parent),
     )
-    priority = priority_of(draft.priority)
-    if draft.sets("priority") and priority is not None:  # 0, "no priority", is one
-        chosen["priority"] = priority
     return {**chosen, **draft.own_fields}
 
 
