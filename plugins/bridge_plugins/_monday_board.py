@@ -124,7 +124,8 @@ class Board(Directory):
         if isinstance(value, dict) or kind not in {"people", "tags", "status", "dropdown"}:
             return value, []
         if kind == "people":
-            return await self.people.ids_of(people_in(",".join(texts(value))), name)
+            people = dict.fromkeys(people_in(",".join(texts(value))))  # each once
+            return await self.people.ids_of(people, name)
         if kind == "tags":
             return [await self._tags.find_or_make(text, self._tag) for text in texts(value)], []
         options = {option: option for option in options_of(column)}

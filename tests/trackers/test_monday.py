@@ -119,7 +119,7 @@ class TestMonday(TrackerConformance):
         more = {
             "severity_column": "Severty",
             "assignee_column": "Owner",
-            "assignee": "carol",
+            "assignee": "carol, carol",
             "make_labels": False,
         }
         async with self.using(fake.url, **more) as subject:
