@@ -19,7 +19,7 @@ test: .venv/developing ## all tests, with real processes
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 unit: .venv/developing ## the tests that start no process and talk to no tracker, in less than a minute
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not process" --ignore tests/trackers
+	@$(BIN)/python -m pytest --numprocesses 4 --dist loadfile -m "not process" --ignore tests/trackers
 
 faults: .venv/developing ## everything goes wrong, and nothing may be lost or doubled: EXPORTS=10000 SEED= DATABASE=both
 	@$(BIN)/python -m tests.faults --exports $(EXPORTS) --database $(DATABASE) $(if $(SEED),--seed $(SEED))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from difflib import get_close_matches
@@ -116,7 +117,8 @@ def issue_types_of(tracker: Tracker[Any]) -> Configured:
 
 def assignees_of(tracker: Tracker[Any]) -> Configured:
     """Return the people in a tracker's `assignee` that hold no template."""
-    return fixed([("assignee", name) for name in people_in(tracker.settings.assignee)])
+    without_templates = re.sub(r"{{.*?}}|{%.*?%}", "{{}}", tracker.settings.assignee)  # they may hold commas
+    return fixed([("assignee", name) for name in people_in(without_templates)])
 
 
 def unused(tracker: Tracker[Any], settings: Iterable[str], fix: str) -> Iterator[Finding]:

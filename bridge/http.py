@@ -364,7 +364,7 @@ class HttpTracker(Tracker[S], Generic[S]):
         headers = {name.lower(): value for name, value in response.headers.items()}
         error = self.explain(Answer(response.status_code, message, {}, headers), data, purpose)
         if error is not None:
-            if purpose is Purpose.CREATE and (isinstance(error, Rejected) or error.status == 404):
+            if purpose is Purpose.CREATE and isinstance(error, Rejected | NotAllowed) and error.status != 401:
                 self.forget()
             raise self._redacted(error)
         return data

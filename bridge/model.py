@@ -13,8 +13,8 @@ from urllib.parse import unquote, urlsplit
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 Json = Any
-_CLOCKS_DIFFER = timedelta(minutes=5)  # at most, a tracker's from ours
 """Anything `json.loads` returns."""
+_CLOCKS_DIFFER = timedelta(minutes=5)  # at most, a tracker's from ours
 
 
 class Level(enum.StrEnum):

@@ -42,6 +42,7 @@ else:
 Name = Annotated[str, BeforeValidator(str)]
 """A setting that names something: a name, or an id, which TOML may have as a number."""
 
+_A_MOMENT = timedelta(seconds=1)  # a limit that is said to be over already: clocks differ
 _SHORTEST_SECRET = 16  # characters; it is all that keeps strangers from making us look
 
 
@@ -291,7 +292,8 @@ class Tracker(ABC, Generic[S]):
             return NotAllowed(told, status=answer.status)
         error = error_for(answer, purpose, now)
         if isinstance(error, RateLimited) and error.retry_after is None:
-            error.retry_after = until(answer.headers.get(self.limit_ends, ""), now) or self.limit_lasts
+            ends = until(answer.headers.get(self.limit_ends, ""), now)
+            error.retry_after = max(ends, _A_MOMENT) if ends is not None else self.limit_lasts
         return error
 
     def preview(self, draft: Draft) -> Json:

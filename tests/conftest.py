@@ -29,6 +29,18 @@ def missing(what: str, why: str) -> NoReturn:
     pytest.skip(why)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A server of PostgreSQL is a process, and what is tested over both databases is a unit on SQLite alone."""
+    for item in items:
+        parameters = (
+            item.callspec.params.values()
+            if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+            else ()
+        )
+        if "databases" in getattr(item, "fixturenames", ()) or "postgresql" in parameters:
+            item.add_marker("process")
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     """Tests marked `anyio` run on asyncio."""

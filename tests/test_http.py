@@ -174,7 +174,13 @@ def test_what_is_absent_and_what_to_correct_is_said_where_no_issue_was_asked_for
 
 
 @pytest.mark.parametrize(
-    ("headers", "seconds"), [({}, 10), ({"X-Limit-Ends": "4"}, 4), ({"X-Limit-Ends": "4", "Retry-After": "2"}, 2)]
+    ("headers", "seconds"),
+    [
+        ({}, 10),
+        ({"X-Limit-Ends": "4"}, 4),
+        ({"X-Limit-Ends": "0"}, 1),
+        ({"X-Limit-Ends": "4", "Retry-After": "2"}, 2),
+    ],
 )
 def test_how_long_a_limit_lasts_is_told_by_one_of_its_headers_or_known(
     headers: dict[str, str], seconds: float
@@ -188,7 +194,15 @@ def test_how_long_a_limit_lasts_is_told_by_one_of_its_headers_or_known(
 
 @pytest.mark.parametrize(
     ("status", "purpose", "asked"),
-    [(422, CREATE, 2), (404, CREATE, 2), (403, CREATE, 1), (422, ISSUE, 1), (422, LOOK, 1), (500, CREATE, 1)],
+    [
+        (422, CREATE, 2),
+        (404, CREATE, 2),
+        (403, CREATE, 2),
+        (401, CREATE, 1),
+        (422, ISSUE, 1),
+        (422, LOOK, 1),
+        (500, CREATE, 1),
+    ],
 )
 def test_names_are_looked_up_anew_after_a_refused_create(status: int, purpose: Purpose, asked: int) -> None:
     looked_up = []

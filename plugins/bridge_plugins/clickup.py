@@ -43,6 +43,7 @@ from bridge import (
     inside,
     list_inside,
 )
+from bridge.answers import words_in
 from bridge.labels import WITH_SEVERITY, merged, missing, shortened
 from bridge.names import match
 from bridge_plugins._clickup_fields import dropped, item, moment
@@ -137,11 +138,13 @@ class ClickUp(HttpTracker[Settings]):
     def explain(self, answer: Answer, data: Json, purpose: Purpose) -> TrackerError | None:
         """Return the error that an answer means: ClickUp's own code says more than the status."""
         code = str(data.get("ECODE") or "") if isinstance(data, dict) else ""
-        if answer.status < 300 or not code:
-            return super().explain(answer, data, purpose)
-        status, words = answer.status, f"{data.get('err') or 'refused'} ({code})"
-        if "not authorized" in words:
+        status, words = answer.status, answer.message or words_in(data)
+        if code:
+            words = f"{data.get('err') or 'refused'} ({code})"
+        if status >= 400 and "not authorized" in words:
             return NotAllowed(f"{self.absent} (ClickUp: {words})", status=status)
+        if status < 300 or not code:
+            return super().explain(answer, data, purpose)
         if code.startswith("OAUTH_"):
             return NotAllowed(words, status=status)
         no_field = status == 404 and purpose is Purpose.ISSUE and code.startswith("FIELD_")

@@ -32,7 +32,6 @@ from bridge import (
     Json,
     Marker,
     Markup,
-    NotAllowed,
     Purpose,
     Report,
     Secret,
@@ -166,11 +165,7 @@ class Monday(HttpTracker[Settings]):
             "make": settings.make_labels,
         }
         request = {"query": api.CREATE, "variables": sent}
-        try:
-            data = await self.call("POST", "/v2", purpose=Purpose.CREATE, json=request)
-        except NotAllowed:
-            self.forget()  # the id that we remember may be of a board that was deleted
-            raise
+        data = await self.call("POST", "/v2", purpose=Purpose.CREATE, json=request)
         self.created(data, "data", "create_item", "id")
         if errors := api.errors_in(data):
             warnings.append(self.tools.redact(api.words_of(errors)))

@@ -281,7 +281,7 @@ class Rally(HttpTracker[Settings]):
             values["Project"] = await names.project()
         if "Tags" in values and "Tags" not in draft.fields:
             values["Tags"] = [{"_ref": tag} for name in values["Tags"] if (tag := await names.tag(name, warnings))]
-        for field in REFERENCES & values.keys():
+        for field in sorted(REFERENCES & values.keys()):
             value = values[field]
             if isinstance(value, str) and not value.startswith("/"):
                 values[field] = await names.reference(field, value)

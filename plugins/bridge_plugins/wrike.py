@@ -146,11 +146,7 @@ class Wrike(HttpTracker[Settings]):
         """Make the task, with the marker in its metadata."""
         sent, warnings = await self._resolved(self._new(draft))
         path = f"/folders/{await self.names.folder_id()}/tasks"
-        try:
-            data = await self.call("POST", path, purpose=Purpose.CREATE, data=form(sent))
-        except NotAllowed:  # a 404, too: the folder whose id we remember may have been deleted
-            self.forget()
-            raise
+        data = await self.call("POST", path, purpose=Purpose.CREATE, data=form(sent))
         self.created(data, "data", 0, "id")
         return self._issue(data["data"][0], *warnings)
 

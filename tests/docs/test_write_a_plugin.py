@@ -33,6 +33,7 @@ def build(folder: Path, *, steps: str) -> Path:
     return folder
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("steps", "quick"),  # waiting for timeouts is tested for the same tracker elsewhere
     [("first", "create or can_do or lacks"), ("all", "not an_answer_that_does_not_come")],
