@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from bridge import Finding, Json, NotAllowed, Rejected, doctor
-from bridge_plugins.gitea import logins
 
 if TYPE_CHECKING:
     from bridge_plugins.gitea import Gitea
@@ -99,7 +98,7 @@ async def _values(tracker: Gitea) -> AsyncIterator[Finding]:
         fixed, milestones, "does not exist: it will be left out", "make it, or correct it"
     ):
         yield finding
-    people = doctor.fixed([("assignee", name) for name in logins(settings.assignee)])
+    people = doctor.assignees_of(tracker)
     try:
         known = await tracker.people.all() if people else {}
     except (NotAllowed, Rejected) as refusal:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
-from bridge import Finding, Json, NotAllowed, Rejected, doctor
+from bridge import Finding, Json, NotAllowed, Rejected, doctor, inside
 from bridge_plugins._redmine_lists import NATIVE
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ async def findings(tracker: Redmine) -> AsyncIterator[Finding]:
     """Yield everything that is well or wrong. Looks only; stops where nothing further can be known."""
     try:
         data = await tracker.call("GET", "/users/current.json", params={"include": "memberships"})
-        user = tracker.inside(data, "user")
+        user = inside(data, "user")
         yield doctor.ok("credentials", f"signed in as {user.get('login') or user['id']}")
     except (NotAllowed, Rejected) as refusal:
         fix = "My account > API access key; Administration > Settings > API > Enable REST web service"

@@ -6,12 +6,12 @@ https://www.redmine.org/projects/redmine/wiki/Rest_api
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from bridge import Json, Names, NotAllowed
+from bridge import Directory, Json, Names, NotAllowed, by_name, inside, list_inside
 from bridge.doctor import did_you_mean
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ NATIVE = frozenset(
 """What an issue has besides custom fields: https://www.redmine.org/projects/redmine/wiki/Rest_Issues."""
 
 
-class Lists:
+class Lists(Directory):
     """The lists that one tracker looks names up in.
 
     Attributes:
@@ -82,7 +82,7 @@ class Lists:
         """Return the project, with `include`."""
         path = await self._path(".json")
         data = await self._tracker.call("GET", path, params={"include": ",".join(include)})
-        return self._tracker.inside(data, "project")
+        return inside(data, "project")
 
     async def pages(
         self, path: str, key: str, query: Mapping[str, str] | None = None
@@ -92,7 +92,7 @@ class Lists:
         while offset < total:
             page = {**(query or {}), "limit": str(PAGE), "offset": str(offset)}
             data = await self._tracker.call("GET", path, params=page)
-            items = self._tracker.inside(data, key)
+            items = list_inside(data, key)
             for item in items:
                 yield item
             offset += len(items)
@@ -102,10 +102,10 @@ class Lists:
         return f"/projects/{quote(await self.project(), safe='')}{end}"
 
     async def _fetch(self, path: str, key: str) -> Mapping[str, str]:
-        return ids(self._tracker.inside(await self._tracker.call("GET", path), key))
+        return by_name(list_inside(await self._tracker.call("GET", path), key), "name")
 
     async def _fetch_of_project(self, key: str) -> Mapping[str, str]:
-        return ids((await self.read_project(key)).get(key) or [])
+        return by_name((await self.read_project(key)).get(key) or [], "name")
 
     async def _fetch_projects(self) -> Mapping[str, str]:
         return {item["name"]: item["identifier"] async for item in self.pages("/projects.json", "projects")}
@@ -115,7 +115,8 @@ class Lists:
 
     async def _fetch_members(self) -> Mapping[str, str]:
         pages = self.pages(await self._path("/memberships.json"), "memberships")
-        return ids([member async for each in pages if (member := each.get("user") or each.get("group"))])
+        members = [member async for each in pages if (member := each.get("user") or each.get("group"))]
+        return by_name(members, "name")
 
     async def _fetch_custom_fields(self) -> Mapping[str, str]:
         """All of them are for administrators only; others see those of the project and of its newest issues.
@@ -124,15 +125,15 @@ class Lists:
         """
         described = await self.described_fields()
         if described is not None:
-            return ids(described)
+            return by_name(described, "name")
         fields = list((await self.read_project("issue_custom_fields")).get("issue_custom_fields") or [])
         newest = {"status_id": "*", "sort": "id:desc", "limit": "10"}
         for query in ({"project_id": await self.project(), **newest}, newest):
             data = await self._tracker.call("GET", "/issues.json", params=query)
-            if issues := self._tracker.inside(data, "issues"):
+            if issues := list_inside(data, "issues"):
                 break
         fields += [field for issue in issues for field in issue.get("custom_fields") or ()]
-        return ids(fields)
+        return by_name(fields, "name")
 
     async def described_fields(self) -> list[dict[str, Json]] | None:
         """Return everything about the custom fields of issues; None where the user is no administrator."""
@@ -140,10 +141,5 @@ class Lists:
             data = await self._tracker.call("GET", "/custom_fields.json")
         except NotAllowed:
             return None
-        fields = self._tracker.inside(data, "custom_fields")
+        fields = list_inside(data, "custom_fields")
         return [field for field in fields if field.get("customized_type") == "issue"]
-
-
-def ids(items: Iterable[Mapping[str, Json]]) -> dict[str, str]:
-    """Return the ids of `items` by their names."""
-    return {item["name"]: str(item["id"]) for item in items}

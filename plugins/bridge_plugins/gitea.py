@@ -10,7 +10,6 @@ token without the right to write are dropped in silence. A renamed repository re
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -44,25 +43,18 @@ from bridge import (
     TrackerSettings,
     Unavailable,
     Unit,
-    error_for,
-    fingerprint,
     hookimpl,
+    inside,
+    list_inside,
+    web_address,
 )
 from bridge.labels import merged, missing, shortened
 
 LABEL_LIMIT = 50  # characters
 COLOUR = "#d73a4a"  # of labels that are made here
-MARGIN = timedelta(minutes=5)  # our clock and the server's may differ by so much
 PAGE = 50  # the most that a server gives at once, unless its administrator allows more
 CREATE_ONLY = frozenset({"closed", "labels"})  # an update takes these another way
 LOOKED_UP = frozenset({"labels", "assignees", "milestone"})  # left out where nothing is left of them
-
-
-def _address(value: str) -> str:
-    parts = urlsplit(value.strip())
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError('is no address: write it like "https://git.acme.example"')
-    return value.strip().rstrip("/").removesuffix("/api/v1").rstrip("/")
 
 
 def _repository(value: str) -> str:
@@ -75,7 +67,7 @@ def _repository(value: str) -> str:
 class Settings(TrackerSettings):
     """`[trackers.NAME]` with `type = "gitea"`."""
 
-    url: Annotated[str, AfterValidator(_address)] = Field(
+    url: Annotated[str, web_address("https://git.acme.example", "/api/v1")] = Field(
         description="the server, with the path it lives under, if any"
     )
     repository: Annotated[str, AfterValidator(_repository)] = Field(description='"owner/name"')
@@ -90,20 +82,14 @@ def payload(draft: Draft, settings: Settings) -> dict[str, Json]:
 
     Labels and milestone are still named: their ids are looked up before sending.
     """
-    parts: list[tuple[str, str, Json]] = [
+    chosen = draft.chosen(
         ("title", "title", draft.title),
         ("body", "body", draft.body.content),
         ("labels", "labels", shortened(draft.labels, LABEL_LIMIT)),
-        ("assignee", "assignees", logins(draft.assignee)),
+        ("assignee", "assignees", list(draft.assignees)),
         ("fields", "milestone", settings.milestone),
-    ]
-    chosen = {name: value for part, name, value in parts if draft.sets(part) and value}
-    return {**chosen, **(draft.fields if draft.sets("fields") else {})}
-
-
-def logins(assignee: str) -> list[str]:
-    """Return the user names in a comma separated list, with or without `@`."""
-    return [name for part in assignee.split(",") if (name := part.strip().lstrip("@"))]
+    )
+    return {**chosen, **draft.own_fields}
 
 
 def dropped(sent: Mapping[str, Json], answer: Mapping[str, Json]) -> list[str]:
@@ -144,17 +130,11 @@ class Gitea(HttpTracker[Settings]):
         self.labels = Names("label", self._fetch_labels, clock)
         self.milestones = Names("milestone", self._fetch_milestones, clock)
         self.people = Names("assignee", self._fetch_people, clock)
-        self._making = asyncio.Lock()
 
     @property
     def base_url(self) -> str:
         """The API's address."""
         return f"{self.settings.url}/api/v1"
-
-    @property
-    def account(self) -> str:
-        """The host, and the token's fingerprint."""
-        return f"{urlsplit(self.settings.url).hostname}/{fingerprint(self.settings.token.get_secret_value())}"
 
     @property
     def repository(self) -> str:
@@ -169,10 +149,6 @@ class Gitea(HttpTracker[Settings]):
     def headers(self) -> Mapping[str, str]:
         """Return the token."""
         return {"Authorization": f"token {self.settings.token.get_secret_value()}"}
-
-    def ca_file(self) -> Path | None:
-        """Return the configured CA."""
-        return self.settings.ca_file
 
     def explain(self, answer: Answer, data: Json, purpose: Purpose) -> TrackerError | None:
         """Return the error that an answer means: some refusals have no words, and some are everybody's."""
@@ -196,12 +172,11 @@ class Gitea(HttpTracker[Settings]):
 
     async def find(self, marker: Marker) -> Issue | None:
         """Look through the newest issues: without search words the server reads its database, not an index."""
-        since = marker.since - MARGIN
-        query = {"type": "issues", "state": "all", "since": since.isoformat()}
+        query = {"type": "issues", "state": "all", "since": marker.earliest.isoformat()}
         async for item in self.listing(self.issues, query):
             if marker.found_in(item.get("body") or ""):
                 return self._issue(item)
-            if datetime.fromisoformat(item["created_at"]) < since:
+            if datetime.fromisoformat(item["created_at"]) < marker.earliest:
                 return None  # `since` means the last change, the order is that of making
         return None
 
@@ -264,9 +239,7 @@ class Gitea(HttpTracker[Settings]):
         """Yield the items of a list, asking for one page after the other: a page may be shorter than asked."""
         page = 1
         while items := await self.call("GET", path, params={**(query or {}), "page": page, "limit": PAGE}):
-            if not isinstance(items, list):
-                raise self._odd("there is no list in the answer", Purpose.LOOK)
-            for item in items:
+            for item in list_inside(items):
                 yield item
             page += 1
 
@@ -283,11 +256,13 @@ class Gitea(HttpTracker[Settings]):
             lost = [name for name, login in known if not login]
             warnings += [f'assignees: nobody called "{name}" can be assigned: left out' for name in lost]
         if labels := sent.get("labels"):
-            ids = {label: label if isinstance(label, int) else await self._label(label) for label in labels}
-            sent["labels"] = [int(number) for number in ids.values() if number]
-            warnings += [
-                f'labels: "{label}" does not exist: left out' for label, number in ids.items() if not number
-            ]
+            make = self._new_label if self.settings.make_labels else None
+            given = [label for label in labels if isinstance(label, int)]
+            found, unknown = await self.labels.ids_of(
+                [each for each in labels if each not in given], "labels", make
+            )
+            sent["labels"] = [*given, *map(int, found)]
+            warnings += unknown
         return {name: value for name, value in sent.items() if value or name not in LOOKED_UP}, warnings
 
     async def _kept(self, existing: Sequence[Mapping[str, Json]], ours: Sequence[int]) -> list[int]:
@@ -297,19 +272,12 @@ class Gitea(HttpTracker[Settings]):
         own = [names.get(number, "") for number in ours]
         return [*ours, *(ids[name] for name in merged(ids, own, "/")[len(own) :])]
 
-    async def _label(self, name: str) -> str | None:
-        """Return the label's id; None where there is none and none may be made."""
-        async with self._making:  # two deliveries at once must not make it twice
-            found = await self.labels.find(name)
-            if found is not None or not self.settings.make_labels:
-                return found
-            label = {"name": name, "color": COLOUR, "exclusive": "/" in name}
-            try:
-                data = await self.call("POST", f"{self.repository}/labels", json=label)
-            except (NotAllowed, Rejected):
-                return None
-            self.labels.forget()
-            return str(data["id"])
+    async def _new_label(self, name: str) -> str:
+        label = {"name": name, "color": COLOUR, "exclusive": "/" in name}
+        try:
+            return str((await self.call("POST", f"{self.repository}/labels", json=label))["id"])
+        except NotAllowed as refusal:  # none may be made; the issue may, without it
+            raise Rejected(refusal.message, status=refusal.status) from None
 
     async def _person(self, login: str) -> str | None:
         """Return the login; None for somebody who cannot be assigned, and would cost the whole issue."""
@@ -339,9 +307,8 @@ class Gitea(HttpTracker[Settings]):
 
     async def _read_issue(self, issue: Issue) -> dict[str, Json]:
         data = await self.call("GET", f"{self.issues}/{issue.id}", purpose=Purpose.ISSUE)
-        if isinstance(data, dict) and data.get("number"):
-            return data
-        raise self._odd("there is no number in the answer", Purpose.ISSUE)
+        inside(data, "number", purpose=Purpose.ISSUE)
+        return dict(data)
 
     def _issue(self, data: Mapping[str, Json], warnings: tuple[str, ...] = ()) -> Issue:
         name, number = self.settings.repository, str(data["number"])
@@ -349,9 +316,6 @@ class Gitea(HttpTracker[Settings]):
         unset = page.hostname in {None, "localhost"} and own.hostname != "localhost"  # ROOT_URL was never set
         url = f"{self.settings.url}/{name}/issues/{number}" if unset else page.geturl()
         return Issue(id=number, key=f"{name}#{number}", url=url, warnings=warnings)
-
-    def _odd(self, words: str, purpose: Purpose) -> TrackerError:
-        return error_for(Answer(200, f"the server said yes, but {words}"), purpose, self.tools.clock.now())
 
 
 @hookimpl

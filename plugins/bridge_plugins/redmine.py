@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, HttpUrl
+from pydantic import Field
 
 from bridge import (
     Answer,
@@ -27,6 +27,7 @@ from bridge import (
     Json,
     Marker,
     Markup,
+    Name,
     NotAllowed,
     Purpose,
     Report,
@@ -36,13 +37,13 @@ from bridge import (
     TrackerError,
     TrackerSettings,
     Unit,
-    error_for,
-    fingerprint,
     hookimpl,
+    inside,
+    list_inside,
+    web_address,
 )
 from bridge_plugins._redmine_lists import NATIVE, Lists
 
-MARGIN = timedelta(minutes=5)  # our clock and Redmine's may differ by so much
 NO_RIGHT = {
     "Project cannot be blank",
     "Tracker cannot be blank",
@@ -64,8 +65,10 @@ ANSWERED = {
 class Settings(TrackerSettings):
     """`[trackers.NAME]` with `type = "redmine"`."""
 
-    url: HttpUrl = Field(description="the address, with the path Redmine lives under, if any")
-    project: Annotated[str, BeforeValidator(str)] = Field(description="its identifier, name or id")
+    url: Annotated[str, web_address("https://redmine.acme.example")] = Field(
+        description="the address, with the path Redmine lives under, if any"
+    )
+    project: Name = Field(description="its identifier, name or id")
     api_key: Secret = Field(description="My account > API access key")
     text_format: Literal["markdown", "textile"] = Field(
         "markdown", description="Administration > Settings > General > Text formatting"
@@ -83,7 +86,7 @@ def payload(draft: Draft, settings: Settings) -> dict[str, Json]:
 
     Type, priority, people and custom fields are still named: their ids are looked up before sending.
     """
-    parts: list[tuple[str, str, Json]] = [
+    chosen = draft.chosen(
         ("title", "subject", draft.title),
         ("body", "description", draft.body.content),
         ("issue_type", "tracker_id", draft.issue_type),
@@ -93,13 +96,10 @@ def payload(draft: Draft, settings: Settings) -> dict[str, Json]:
         ("fields", "category_id", settings.category),
         ("fields", "fixed_version_id", settings.version),
         ("fields", "is_private", settings.private),
-    ]
-    chosen = {name: value for part, name, value in parts if draft.sets(part) and value}
-    given = draft.fields if draft.sets("fields") else {}
-    chosen |= {name: value for name, value in given.items() if name in NATIVE}
-    custom = {name: value for name, value in given.items() if name not in NATIVE}
-    if draft.severity and settings.severity_field and draft.sets("severity"):
-        custom = {settings.severity_field: draft.severity, **custom}
+    )
+    chosen |= {name: value for name, value in draft.own_fields.items() if name in NATIVE}
+    custom = draft.chosen(("severity", settings.severity_field, draft.severity))
+    custom |= {name: value for name, value in draft.own_fields.items() if name not in NATIVE}
     if settings.marker_field and draft.sets("body"):
         custom[settings.marker_field] = draft.marker.text
     return {**chosen, "custom_fields": custom} if custom else chosen
@@ -156,20 +156,11 @@ class Redmine(HttpTracker[Settings]):
     @property
     def base_url(self) -> str:
         """Where Redmine lives."""
-        return str(self.settings.url).rstrip("/")
-
-    @property
-    def account(self) -> str:
-        """The host, and the key's fingerprint."""
-        return f"{self.settings.url.host}/{fingerprint(self.settings.api_key.get_secret_value())}"
+        return self.settings.url
 
     def headers(self) -> Mapping[str, str]:
         """Return the key."""
         return {"X-Redmine-API-Key": self.settings.api_key.get_secret_value()}
-
-    def ca_file(self) -> Path | None:
-        """Return the configured CA."""
-        return self.settings.ca_file
 
     def explain(self, answer: Answer, data: Json, purpose: Purpose) -> TrackerError | None:
         """Return the error that an answer means. Refusals other than 422 have an empty body."""
@@ -210,7 +201,7 @@ class Redmine(HttpTracker[Settings]):
             async for item in self.lists.pages("/issues.json", "issues", query):
                 if _carries(item, marker, field):
                     return self._issue(item["id"])
-                if datetime.fromisoformat(item["created_on"]) < marker.since - MARGIN:
+                if datetime.fromisoformat(item["created_on"]) < marker.earliest:
                     break  # the filter was ignored, and from here on issues are older than the first attempt
         return None
 
@@ -230,16 +221,16 @@ class Redmine(HttpTracker[Settings]):
         """Upload the file, and put it to the issue: the token of an upload is good for one time."""
         kind = {"Content-Type": "application/octet-stream"}  # anything else is 406
         data = await self.send_file("/uploads.json", file, params={"filename": file.name}, headers=kind)
-        upload = self.inside(self.inside(data, "upload", Purpose.ISSUE), "token", Purpose.ISSUE)
+        upload = inside(data, "upload", "token", purpose=Purpose.ISSUE)
         entry = {"token": upload, "filename": file.name, "content_type": file.type, "description": "test IO"}
         await self._put(issue, {"uploads": [entry]})
 
     async def state(self, issue: Issue) -> IssueState:
         """Return whether the issue's status is a closed one."""
-        status = self.inside(await self._read_issue(issue), "status", Purpose.ISSUE)
+        status = inside(await self._read_issue(issue), "status", purpose=Purpose.ISSUE)
         closed = status.get("is_closed")
         if closed is None:  # Redmine before 5.0
-            every = self.inside(await self.call("GET", "/issue_statuses.json"), "issue_statuses")
+            every = list_inside(await self.call("GET", "/issue_statuses.json"), "issue_statuses")
             closed = any(each["id"] == status["id"] and each.get("is_closed") for each in every)
         return IssueState(bool(closed), status["name"])
 
@@ -277,22 +268,12 @@ class Redmine(HttpTracker[Settings]):
                 warnings.append(f'fields: the custom field "{name}" does not exist here: left out')
         return sent | ({"custom_fields": custom} if custom else {}), warnings
 
-    def inside(self, data: Json, key: str, purpose: Purpose = Purpose.LOOK) -> Any:
-        """Return what is in an answer under `key`; it must be there.
-
-        Raises:
-            TrackerError: It is not.
-        """
-        if isinstance(data, dict) and data.get(key) is not None:
-            return data[key]
-        raise error_for(Answer(200, f"there is no {key} in Redmine's answer"), purpose, self.tools.clock.now())
-
     async def _put(self, issue: Issue, changes: Mapping[str, Json]) -> None:
         await self.call("PUT", f"/issues/{issue.id}.json", purpose=Purpose.ISSUE, json={"issue": changes})
 
     async def _read_issue(self, issue: Issue) -> Any:
         data = await self.call("GET", f"/issues/{issue.id}.json", purpose=Purpose.ISSUE)
-        return self.inside(data, "issue", Purpose.ISSUE)
+        return inside(data, "issue", purpose=Purpose.ISSUE)
 
     def _issue(self, number: int | str, warnings: tuple[str, ...] = ()) -> Issue:
         url = f"{self.base_url}/issues/{number}"  # Redmine's own `Location` has whatever host the request had

@@ -131,7 +131,7 @@ class TestGitea(TrackerConformance):
         assert issue.warnings == (
             'milestone: "Sprint 8" does not exist: left out',
             'assignees: nobody called "carol" can be assigned: left out',
-            'labels: "new" does not exist: left out',
+            'labels: there is no label "new": left out',
         )
         assert fake.creates[0].json.keys() == {"title", "body"}
 
@@ -151,7 +151,7 @@ class TestGitea(TrackerConformance):
         async with self.using(fake.url, labels=["new"]) as subject:
             issue = await subject.create(sample_draft(subject))
 
-        assert issue.warnings == ('labels: "new" does not exist: left out',)
+        assert issue.warnings == ('labels: there is no label "new": left out',)
 
     async def test_update_keeps_the_labels_that_people_added(
         self, fake: GiteaServer, subject: Gitea, draft: Draft
