@@ -118,6 +118,7 @@ class Gitea(HttpTracker[Settings]):
     title_limit = 250  # 255, cut by Gitea in columns and by Forgejo in bytes, both in silence
     body_limit = 1_000_000
     unit = Unit.BYTES
+    absent = "{settings.repository} does not exist, the token has no access to it, or its issues are turned off"
     settle = timedelta(seconds=30)
     default_labels: ClassVar[tuple[str, ...]] = (
         "test-io",
@@ -157,8 +158,6 @@ class Gitea(HttpTracker[Settings]):
         told = ""
         if 300 <= status < 400:
             told = f"{name} was renamed, or `url` is not the server's own address: correct `repository` or `url`"
-        elif status == 404 and purpose is not Purpose.ISSUE:
-            told = f"{name} does not exist, the token has no access to it, or its issues are turned off"
         elif status == 423:
             told = f"{name} is archived, or the issue is locked"
         return NotAllowed(f"{told} ({found.message})", status=status) if found and told else found
@@ -275,7 +274,7 @@ class Gitea(HttpTracker[Settings]):
     async def _new_label(self, name: str) -> str:
         label = {"name": name, "color": COLOUR, "exclusive": "/" in name}
         try:
-            return str((await self.call("POST", f"{self.repository}/labels", json=label))["id"])
+            return str(inside(await self.call("POST", f"{self.repository}/labels", json=label), "id"))
         except NotAllowed as refusal:  # none may be made; the issue may, without it
             raise Rejected(refusal.message, status=refusal.status) from None
 
