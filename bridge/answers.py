@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -107,18 +107,23 @@ def unexpected(words: str, purpose: Purpose = Purpose.LOOK) -> TrackerError:
     return (InDoubt if purpose is Purpose.CREATE else Unavailable)(words, status=200)
 
 
+def at(data: Json, path: Sequence[str | int]) -> Json:
+    """Return what `path` leads to in an answer; None where it leads nowhere."""
+    for step in path:
+        try:
+            data = data[step]
+        except (LookupError, TypeError):
+            return None
+    return data
+
+
 def inside(data: Json, *path: str | int, purpose: Purpose = Purpose.LOOK) -> Json:
     """Return what `path` leads to in an answer.
 
     Raises:
         TrackerError: It is not there, or null (`unexpected`).
     """
-    value = data
-    for step in path:
-        try:
-            value = value[step]
-        except (LookupError, TypeError):
-            value = None
+    value = at(data, path)
     if value is None:
         raise unexpected(f"there is no {'.'.join(map(str, path))} in the answer", purpose)
     return value

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Generic
 from urllib.parse import urlsplit
 
-from bridge.answers import SHOWN, Answer, Purpose, redacted, unexpected, words_in
+from bridge.answers import SHOWN, Answer, Purpose, at, redacted, unexpected, words_in
 from bridge.errors import InDoubt, NotAllowed, Rejected, TrackerError, Unavailable
 from bridge.lazy import lazily
 from bridge.model import AttachmentFile, Json
@@ -149,12 +149,7 @@ class HttpTracker(Tracker[S], Generic[S]):
         Raises:
             InDoubt: It is not there: whatever answered with success, we do not know of an issue.
         """
-        value = data
-        for step in path:
-            try:
-                value = value[step]
-            except (LookupError, TypeError):
-                value = None
+        value = at(data, path)
         if value is None or value == "":
             names = ".".join(map(str, path))
             raise self._redacted(InDoubt(f"the answer to the create holds no {names}: {str(data)[:SHOWN]}"))
