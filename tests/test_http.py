@@ -160,17 +160,22 @@ def test_what_a_success_holds_is_found_along_its_path() -> None:
     assert (inside(answer, "a", 0, "b"), list_inside(answer, "a"), list_inside([])) == (0, [{"b": 0}], [])
 
 
+@pytest.mark.parametrize("status", [404, 410])
 @pytest.mark.parametrize(("purpose", "error"), [(LOOK, NotAllowed), (CREATE, NotAllowed), (ISSUE, Gone)])
 def test_what_is_absent_and_what_to_correct_is_said_where_no_issue_was_asked_for(
-    purpose: Purpose, error: type[TrackerError]
+    purpose: Purpose, error: type[TrackerError], status: int
 ) -> None:
     with Server() as server:
-        server.reply = Reply(404, json={"message": "not found"})
+        server.reply = Reply(status, json={"message": "not found"})
         refused = failure(server, purpose=purpose, kind=Board)
 
-    told = "there is no board of {{ bug.title }}: correct `title` (Plain: not found) (HTTP 404)"
+    words = (
+        "not found"
+        if purpose is ISSUE
+        else ("there is no board of {{ bug.title }}: correct `title` (Plain: not found)")
+    )
     assert type(refused) is error
-    assert str(refused) == ("not found (HTTP 404)" if purpose is ISSUE else told)
+    assert str(refused) == f"{words} (HTTP {status})"
 
 
 @pytest.mark.parametrize(
