@@ -2,6 +2,9 @@
 
 There is no timer: alone, a write commits at once; under load, one sync serves many. Measured against one commit
 for each insert it is an order of magnitude at 64 callers (docs/benchmarks.md).
+
+Of much that waits at once, half goes first. Otherwise all callers walk in step: they wait for the disk, and then
+the disk for them. In two halves, the one is answered and sends its next while the other is synced.
 """
 
 from __future__ import annotations
@@ -29,6 +32,8 @@ Write = Callable[[Connection, Sequence[Item]], Sequence[Result]]
 
 LONGEST_QUEUE = 20_000
 LARGEST_BATCH = 512
+SMALLEST_HALF = 4
+"""Writes fewer than twice this are not worth a sync of their own."""
 
 
 @dataclass(slots=True)
@@ -57,6 +62,7 @@ class Writer:
         self._engine, self._at_once, self._make_ready = engine, at_once or {}, make_ready
         self._queue: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._gathered: list[_Job] = []
+        self._left: list[_Job] = []
         self._under_way = 0
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._started = self._closed = False
@@ -105,18 +111,21 @@ class Writer:
                     _resolve(self._commit(connection, jobs))
 
     def _next(self) -> tuple[list[_Job], bool]:
-        """Return everything that waits, and whether to go on afterwards."""
-        jobs: list[_Job] = []
-        more = self._queue.get()
-        while more is not None:
-            jobs += more
-            if len(jobs) >= LARGEST_BATCH:
-                return jobs, True
-            try:
-                more = self._queue.get_nowait()
-            except queue.Empty:
-                return jobs, True
-        return jobs, False
+        """Return what to commit now, in the order in which it came, and whether to go on afterwards."""
+        jobs, self._left = self._left, []
+        left_before = len(jobs)
+        try:
+            while len(jobs) < LARGEST_BATCH:
+                more = self._queue.get(block=not jobs)
+                if more is None:
+                    return jobs, False
+                jobs += more
+        except queue.Empty:
+            pass
+        half = max(SMALLEST_HALF, self._under_way // 2)
+        most = min(LARGEST_BATCH, max(half, left_before))  # nothing is left behind twice
+        jobs, self._left = jobs[:most], jobs[most:]
+        return jobs, True
 
     def _commit(self, connection: Connection, jobs: list[_Job]) -> list[tuple[_Job, Any]]:
         """Commit all jobs together; where one of several is at fault, each by itself."""

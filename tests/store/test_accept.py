@@ -149,13 +149,31 @@ class TestGroupCommit:
         before = commits(file)
 
         async with Held(store):
-            tasks = await submitted(*(store.accept(new_export(f"e{number}", number)) for number in range(200)))
+            tasks = await submitted(*(store.accept(new_export(f"e{number}", number)) for number in range(4)))
         await asyncio.gather(*tasks)
 
-        assert rows(file, "SELECT count(*) FROM exports") == [(201,)]
-        assert commits(file) == before + 1, (
-            "the one which held it up wrote nothing, and one is for all two hundred"
-        )
+        assert rows(file, "SELECT count(*) FROM exports") == [(5,)]
+        assert commits(file) == before + 1, "the one which held it up wrote nothing, and one is for all four"
+
+    async def test_of_much_half_goes_first_and_is_answered_while_the_other_half_is_written(self, store):
+        written, answered, answered_meanwhile = [], threading.Event(), []
+
+        def write(_connection, items):
+            answered_meanwhile.append(answered.wait(10 if written else 0))
+            written.append(list(items))
+            return items
+
+        async def each(number):
+            await store._writer.submit(write, number)
+            answered.set()
+
+        async with Held(store):
+            tasks = await submitted(*(each(number) for number in range(200)))
+        await asyncio.gather(*tasks)
+
+        assert [len(items) for items in written] == [100, 100]
+        assert [item for items in written for item in items] == list(range(200)), "in the order they came"
+        assert answered_meanwhile == [False, True]
 
     async def test_alone_nothing_waits_for_company(self, store, file):
         await store.accept(new_export("first"))
