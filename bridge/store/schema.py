@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    Connection,
     Float,
     Index,
     Integer,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
     literal_column,
     text,
 )
@@ -40,8 +42,16 @@ RUNNING = literal_column("'running'", Text)
 
 
 def _where(condition: str) -> dict[str, Any]:
-    """Return what makes an index partial, in both databases."""
-    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+    """Return what makes an index partial, in whichever database it is made."""
+    return {"info": {"where": condition}}
+
+
+@event.listens_for(metadata, "before_create")
+def _make_partial(_metadata: MetaData, connection: Connection, **_: Any) -> None:
+    """Tell the database in use; told of both, SQLAlchemy would import the other one's dialect at each start."""
+    for index in (index for table in metadata.tables.values() for index in table.indexes):
+        if "where" in index.info:
+            index.dialect_options[connection.dialect.name]["where"] = text(index.info["where"])
 
 
 exports = Table(

@@ -100,7 +100,7 @@ def test_a_store_of_a_newer_program_is_refused_and_left_alone(file):
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0099",)]
 
 
-def test_alembic_is_imported_only_when_a_migration_is_due(tmp_path):
+def test_neither_alembic_is_imported_before_a_migration_is_due_nor_the_other_database_s_dialect(tmp_path):
     program = (
         "import sys\n"
         "from bridge.store import Store\n"
@@ -110,6 +110,7 @@ def test_alembic_is_imported_only_when_a_migration_is_due(tmp_path):
         "    store.open()\n"
         "    store._lock.give_back()\n"
         "    assert 'alembic' not in sys.modules, start\n"
+        "    assert 'sqlalchemy.dialects.postgresql' not in sys.modules, start\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 
