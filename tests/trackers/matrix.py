@@ -20,17 +20,20 @@ YES, NO = "✓", "-"
 
 
 def short() -> str:
-    """Return the table of the README: type, capability, how a second issue is prevented."""
+    """Return the table of the README: type, capability, markup, limits, how a second issue is prevented."""
     rows = [
         [
             f"[{kind.label}](docs/trackers/{name}.md)",
             f"`{name}`",
             *_can(kind, "update", "comment", "attach", "state"),
+            _markup(kind),
+            _limits(kind),
             _second(kind),
         ]
         for name, kind in types().items()
     ]
-    return table(["tracker", "type", "update", "comment", "files", "done?", "a second issue is"], rows)
+    head = ["tracker", "type", "update", "comment", "files", "done?", "markup", "title / body at most"]
+    return table([*head, "a second issue is"], rows)
 
 
 def full() -> str:
