@@ -156,7 +156,8 @@ class TestGroupCommit:
         assert commits(file) == before + 1, "the one which held it up wrote nothing, and one is for all four"
 
     async def test_of_much_half_goes_first_and_is_answered_while_the_other_half_is_written(self, store):
-        written, answered, answered_meanwhile = [], threading.Event(), []
+        written: list[list[int]] = []
+        answered, answered_meanwhile = threading.Event(), list[bool]()
 
         def write(_connection, items):
             answered_meanwhile.append(answered.wait(10 if written else 0))
