@@ -8,11 +8,13 @@ import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Generic
 from urllib.parse import urlsplit
 
 from bridge.answers import SHOWN, Answer, Purpose, at, redacted, unexpected, words_in
+from bridge.clients import ClientPool
 from bridge.errors import InDoubt, NotAllowed, Rejected, TrackerError, Unavailable
 from bridge.lazy import lazily
 from bridge.model import AttachmentFile, Json
@@ -75,11 +77,9 @@ async def without_refused(
 class HttpTracker(Tracker[S], Generic[S]):
     """Base of trackers that are spoken to in HTTP.
 
-    A subclass defines `base_url` and `headers` (or `auth`), and uses `call`. One client serves the tracker for
-    life. Redirects are not followed: a followed POST turns into a GET.
+    A subclass defines `base_url` and `headers` (or `auth`), and uses `call`. Connections are kept for later calls.
+    Redirects are not followed: a followed POST turns into a GET.
     """
-
-    _client: httpx.AsyncClient | None = None
 
     @property
     def base_url(self) -> str:
@@ -136,7 +136,8 @@ class HttpTracker(Tracker[S], Generic[S]):
             TrackerError: The one that fits.
         """
         try:
-            response = await self.client.request(method, path, headers=headers, **request)
+            with self._clients.lend() as client:
+                response = await client.request(method, path, headers=headers, **request)
         except httpx.TransportError as error:
             raise self._redacted(broken_connection(error, purpose)) from None
         except httpx.DecodingError as error:
@@ -317,29 +318,31 @@ class HttpTracker(Tracker[S], Generic[S]):
             return None
         return self.refusal(replace(answer, message=answer.message or words_in(data)), purpose)
 
-    @property
-    def client(self) -> httpx.AsyncClient:
-        """The tracker's own client, made at its first use."""
-        if self._client is None:
-            self._client = self.tools.http(
-                base_url=self.base_url,
-                headers={"User-Agent": USER_AGENT, "Accept": "application/json", **self.headers()},
-                auth=self.auth(),
-                timeout=self._patience,
-                follow_redirects=False,
-                **_trusting(self.ca_file()),
-            )
-        return self._client
-
     async def open(self) -> None:
-        """Make the client: what it needs is imported in a thread."""
-        await asyncio.to_thread(lambda: self.client)
+        """Make a client: what it needs is imported in a thread."""
+        await asyncio.to_thread(self._clients.prepare)
 
     async def close(self) -> None:
-        """Close the client."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        """Close the connections."""
+        await self._clients.close()
+
+    @cached_property
+    def _clients(self) -> ClientPool:
+        return ClientPool(self._new_client)
+
+    def _new_client(self) -> httpx.AsyncClient:
+        return self.tools.http(
+            base_url=self.base_url,
+            headers={"User-Agent": USER_AGENT, "Accept": "application/json", **self.headers()},
+            auth=self.auth(),
+            timeout=self._patience,
+            follow_redirects=False,
+            **self._trust,
+        )
+
+    @cached_property
+    def _trust(self) -> dict[str, Any]:
+        return _trusting(self.ca_file())
 
     @property
     def _patience(self) -> httpx.Timeout:

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -377,14 +378,26 @@ def test_a_call_returns_the_answers_json_and_none_for_no_body() -> None:
     assert server.requests[0].headers["user-agent"] == "tracker-bridge"
 
 
-def test_one_client_serves_for_life_and_another_after_closing() -> None:
+def test_each_call_has_a_client_for_itself_and_clients_serve_until_closing() -> None:
+    made: list[httpx.AsyncClient] = []
+
+    def make(**settings: Any) -> httpx.AsyncClient:
+        made.append(httpx.AsyncClient(**settings))
+        return made[-1]
+
     async def work(tracker: Plain) -> None:
-        first = tracker.client
-        await tracker.call("GET", "/x")
-        assert tracker.client is first
+        tracker.tools = replace(tracker.tools, http=make)
+        await tracker.open()
+        for _ in range(3):
+            await tracker.call("GET", "/x")
+        assert len(made) == 1, "one after the other needs one"
+        for _ in range(3):
+            await asyncio.gather(tracker.call("GET", "/x"), tracker.call("GET", "/x"))
+        assert len(made) == 2, "two at once need two"
         await tracker.close()
+        assert all(client.is_closed for client in made)
         await tracker.call("GET", "/x")
-        assert tracker.client is not first
+        assert len(made) == 3
 
     with Server() as server:
         talk(server, work)
