@@ -7,7 +7,7 @@ EXPORTS ?= 10000
 DATABASE ?= both
 SEED ?=
 
-.PHONY: help run test unit faults lint format bench matrix golden wheel clean
+.PHONY: help run test unit faults lint format bench matrix golden wheel clean compiled
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -15,13 +15,13 @@ help: ## say what there is
 run: .venv/installed ## try it: the daemon, the embedded default, and exports that turn into issues
 	@$(BIN)/tracker-bridge demo
 
-test: .venv/developing ## all tests, with real processes
+test: compiled ## all tests, with real processes
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-unit: .venv/developing ## the tests that start no process and talk to no tracker, in less than a minute
+unit: compiled ## the tests that start no process and talk to no tracker, in less than a minute
 	@$(BIN)/python -m pytest --numprocesses 4 --dist loadfile -m "not process" --ignore tests/trackers
 
-faults: .venv/developing ## everything goes wrong, and nothing may be lost or doubled: EXPORTS=10000 SEED= DATABASE=both
+faults: compiled ## everything goes wrong, and nothing may be lost or doubled: EXPORTS=10000 SEED= DATABASE=both
 	@$(BIN)/python -m tests.faults --exports $(EXPORTS) --database $(DATABASE) $(if $(SEED),--seed $(SEED))
 
 lint: .venv/developing ## style, types, and who may import whom
@@ -34,7 +34,7 @@ format: .venv/developing ## put the code in form
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: .venv/developing ## how fast it is, as ratios against this machine's own limits
+bench: compiled ## how fast it is, as ratios against this machine's own limits
 	@$(BIN)/python -m bench
 
 matrix: .venv/developing ## write the tables of what each tracker can do anew
@@ -67,3 +67,7 @@ clean: ## forget the environment and everything built
 	@$(BIN)/python -m tests.postgresql || $(BIN)/python -m pip install --quiet --constraint constraints.txt --group postgresql \
 	  || echo "No PostgreSQL here: the tests that need one are skipped"
 	@touch $@
+
+# What pip installs is compiled. These are used where they are, and each process would read them anew.
+compiled: .venv/developing
+	@$(BIN)/python -m compileall -q bridge plugins bench tests
