@@ -75,7 +75,8 @@ class TrackerSettings(BaseModel):
     (`critical`, `high`, `low`) and `default`. An entry here replaces the type's own; an empty text leaves it out.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # of the types that are installed, few are used: the others are never built
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     type: str = Field(description="the tracker type, as `tracker-bridge trackers` lists them")
     title: str = Field("{{ bug.title }}", description="template of the issue's title")

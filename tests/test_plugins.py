@@ -255,6 +255,16 @@ class TestNeeding:
 
         assert str(caught.value) == f'"shelf": its plugin "shelf" (acme-shelf 1.2) {words}'
 
+    def test_a_type_with_settings_that_cannot_be_built(self):
+        class Thing:
+            """Nothing that a configuration could say."""
+
+        settings = type("Odd", (TrackerSettings,), {"__annotations__": {"thing": Thing}})
+        plugins = load(shelf=bringing(tracker_type("shelf", settings_type=settings)))
+
+        with pytest.raises(PluginError, match=r"cannot be loaded: PydanticSchemaGenerationError: .*Thing"):
+            plugins.need("shelf")
+
     def test_an_unknown_type(self):
         with pytest.raises(PluginError, match=r'"shlef" is no tracker type; did you mean "shelf"\?'):
             load(shelf=bringing(tracker_type("shelf"))).need("shlef")

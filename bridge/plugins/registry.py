@@ -25,6 +25,9 @@ from bridge.plugins.discovery import Found, PluginInfo, in_folder, installed, mi
 from bridge.plugins.escape import is_escaped
 from bridge.tracker import Tracker, TrackerSettings
 
+OURS = "tracker-bridge"
+"""The distribution whose plugins are tested together with this module."""
+
 TELL_TIMEOUT = 10.0
 """Seconds that one plugin may take to hear what happened."""
 
@@ -201,6 +204,9 @@ class Plugins:
         self._refuse_misunderstandings(info, plugin, callers)
         try:
             types = self._types_of(plugin)
+            if info.distribution != OURS:  # ours are known to be right, and built when they are used
+                for tracker in types.values():
+                    tracker.settings_type.model_rebuild()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
             self._manager.unregister(plugin)
             return replace(info, hooks=(), error=_words(error))
