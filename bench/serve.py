@@ -6,11 +6,20 @@ import os
 import sys
 from pathlib import Path
 
-from bridge.app import Bridge, load_setup
-from bridge.logs import configure_logging
-from bridge.web import run
+from bridge.cli.app import ENTRIES
 
-setup = load_setup(Path(sys.argv[1]), os.environ)
-bridge = Bridge(setup)
-configure_logging(setup.config.log, bridge.redact, sys.stderr)
-run(bridge, on_ready=lambda url: print(url, flush=True))
+
+def main(config: Path) -> None:
+    """Serve until terminated."""
+    ENTRIES["serve"].load("serve")  # imports what the command imports, in its way
+    from bridge.app import Bridge, load_setup  # noqa: PLC0415
+    from bridge.logs import configure_logging  # noqa: PLC0415
+    from bridge.web import run  # noqa: PLC0415
+
+    setup = load_setup(config, os.environ)
+    bridge = Bridge(setup)
+    configure_logging(setup.config.log, bridge.redact, sys.stderr)
+    run(bridge, on_ready=lambda url: print(url, flush=True))
+
+
+main(Path(sys.argv[1]))

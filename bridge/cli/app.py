@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from dataclasses import dataclass
 from importlib import import_module
@@ -33,7 +34,12 @@ class Entry:
     def load(self, name: str) -> Any:
         """Return the real command, imported now."""
         module, _, attribute = self.where.partition(":")
-        target = getattr(import_module(module), attribute)
+        gc.disable()  # of what an import makes nothing becomes garbage: to look for it is a tenth of a start
+        try:
+            target = getattr(import_module(module), attribute)
+        finally:
+            gc.freeze()
+            gc.enable()
         if not isinstance(target, typer.Typer):
             single = typer.Typer(add_completion=False)
             single.command(name, epilog=EPILOG)(target)
