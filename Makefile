@@ -6,8 +6,10 @@ BIN := .venv/bin
 EXPORTS ?= 10000
 DATABASE ?= both
 SEED ?=
+# Sources are read once, whatever is set outside, and not by each of the many processes that tests and benchmarks start.
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help run test unit faults lint format bench matrix golden wheel clean compiled
+.PHONY: help run test unit faults lint format bench matrix golden wheel clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -15,13 +17,13 @@ help: ## say what there is
 run: .venv/installed ## try it: the daemon, the embedded default, and exports that turn into issues
 	@$(BIN)/tracker-bridge demo
 
-test: compiled ## all tests, with real processes
+test: .venv/developing ## all tests, with real processes
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-unit: compiled ## the tests that start no process and talk to no tracker, in less than a minute
+unit: .venv/developing ## the tests that start no process and talk to no tracker, in less than a minute
 	@$(BIN)/python -m pytest --numprocesses 4 --dist loadfile -m "not process" --ignore tests/trackers
 
-faults: compiled ## everything goes wrong, and nothing may be lost or doubled: EXPORTS=10000 SEED= DATABASE=both
+faults: .venv/developing ## everything goes wrong, and nothing may be lost or doubled: EXPORTS=10000 SEED= DATABASE=both
 	@$(BIN)/python -m tests.faults --exports $(EXPORTS) --database $(DATABASE) $(if $(SEED),--seed $(SEED))
 
 lint: .venv/developing ## style, types, and who may import whom
@@ -34,7 +36,7 @@ format: .venv/developing ## put the code in form
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: compiled ## how fast it is, as ratios against this machine's own limits
+bench: .venv/developing ## how fast it is, as ratios against this machine's own limits
 	@$(BIN)/python -m bench
 
 matrix: .venv/developing ## write the tables of what each tracker can do anew
@@ -67,7 +69,3 @@ clean: ## forget the environment and everything built
 	@$(BIN)/python -m tests.postgresql || $(BIN)/python -m pip install --quiet --constraint constraints.txt --group postgresql \
 	  || echo "No PostgreSQL here: the tests that need one are skipped"
 	@touch $@
-
-# What pip installs is compiled. These are used where they are, and each process would read them anew.
-compiled: .venv/developing
-	@$(BIN)/python -m compileall -q bridge plugins bench tests
