@@ -34,7 +34,7 @@ class Entry:
     def load(self, name: str) -> Any:
         """Return the real command, imported now."""
         module, _, attribute = self.where.partition(":")
-        gc.disable()  # of what an import makes nothing becomes garbage: to look for it is a tenth of a start
+        gc.disable()  # an import makes no garbage, and to look for it takes a quarter of a start
         try:
             target = getattr(import_module(module), attribute)
         finally:

@@ -144,16 +144,17 @@ class TestTheSameExport:
 
 
 class TestGroupCommit:
-    async def test_what_waits_while_a_commit_is_under_way_shares_the_next(self, store, file):
+    @pytest.mark.parametrize(("many", "shared"), [(4, 1), (200, 2)])
+    async def test_what_waits_while_a_commit_is_under_way_shares_the_next(self, store, file, many, shared):
         await store.accept(new_export("first"))
         before = commits(file)
 
         async with Held(store):
-            tasks = await submitted(*(store.accept(new_export(f"e{number}", number)) for number in range(4)))
+            tasks = await submitted(*(store.accept(new_export(f"e{number}", number)) for number in range(many)))
         await asyncio.gather(*tasks)
 
-        assert rows(file, "SELECT count(*) FROM exports") == [(5,)]
-        assert commits(file) == before + 1, "the one which held it up wrote nothing, and one is for all four"
+        assert rows(file, "SELECT count(*) FROM exports") == [(many + 1,)]
+        assert commits(file) == before + shared, "the one which held it up wrote nothing"
 
     async def test_of_much_half_goes_first_and_is_answered_while_the_other_half_is_written(self, store):
         written: list[list[int]] = []
@@ -256,6 +257,29 @@ class TestGroupCommit:
         assert (await task).export == "e1"
         with pytest.raises(StoreError, match="closed"):
             await store.accept(new_export("e2"))
+
+    async def test_closing_between_two_halves_leaves_none_behind(self, file):
+        store = Store(f"sqlite:///{file}")
+        store.open()
+        written: list[list[int]] = []
+        begun, closing = threading.Event(), threading.Event()
+
+        def write(_connection, items):
+            begun.set()
+            assert closing.wait(10)
+            written.append(list(items))
+            return items
+
+        async with Held(store):
+            tasks = await submitted(*(store._writer.submit(write, number) for number in range(200)))
+        await asyncio.to_thread(begun.wait, 10)
+        closed = asyncio.create_task(store.close())
+        await asyncio.sleep(0)
+        closing.set()
+        await asyncio.wait([closed, *tasks], timeout=10)
+
+        assert written == [list(range(100)), list(range(100, 200))]
+        assert all(task.done() for task in tasks)
 
     def test_an_event_loop_that_is_gone_does_not_stop_the_writer(self, file):
         store = Store(f"sqlite:///{file}")
