@@ -183,6 +183,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     return {mistake for number, mistake in enumerate(MISTAKES) if f"test_bad.TestBad{number}" in failed}
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_the_suite_finds_a_tracker_that(mistake: str, found: set[str]) -> None:
     assert mistake in found
