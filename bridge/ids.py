@@ -12,15 +12,12 @@ _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 def new_id(now: datetime) -> str:
     """Return a new id of 16 characters: ten for the millisecond, six (30 bits) by chance."""
-    return _of_millisecond(int(now.timestamp() * 1000)) + _letters(random.getrandbits(30), 6)
+    chance = random.getrandbits(30)
+    end = _PAIRS[chance >> 20] + _PAIRS[chance >> 10 & 1023] + _PAIRS[chance & 1023]
+    return _of_millisecond(int(now.timestamp() * 1000)) + end
 
 
 @lru_cache(maxsize=1)
 def _of_millisecond(number: int) -> str:
-    """Return the first part: under load many ids share it."""
-    return _letters(number, 10)
-
-
-def _letters(number: int, count: int) -> str:
-    """Return the last letters of a number in base 32; an even number of them."""
-    return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(5 * (count - 2), -1, -10)])
+    """Return the first part, the last ten letters of a number in base 32: under load many ids share it."""
+    return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(40, -1, -10)])

@@ -64,6 +64,7 @@ class Writer:
         self._gathered: list[_Job] = []
         self._left: list[_Job] = []
         self._under_way = 0
+        self._loop: asyncio.AbstractEventLoop  # of what is gathered
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._started = self._closed = False
 
@@ -78,11 +79,11 @@ class Writer:
         if not self._started:
             self._started = True
             self._thread.start()
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Result] = loop.create_future()
         if not self._gathered:  # whatever else comes in this round of the loop goes over with it
-            loop.call_soon(self._hand_over)
-        self._gathered.append(_Job(write, item, loop, future))
+            self._loop = asyncio.get_running_loop()
+            self._loop.call_soon(self._hand_over)
+        future: asyncio.Future[Result] = self._loop.create_future()
+        self._gathered.append(_Job(write, item, self._loop, future))
         self._under_way += 1
         try:
             return await future

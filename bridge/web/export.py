@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from pydantic_core import to_json
 from starlette.responses import Response
@@ -15,6 +13,7 @@ from bridge.errors import Problem, StoreError
 from bridge.ingest import Unusable, bearer
 from bridge.store import Receipt
 from bridge.units import format_size
+from bridge.web.patience import Patience
 from bridge.web.problem import ProblemResponse
 
 RETRY_AFTER = "5"
@@ -25,8 +24,6 @@ BODY_SECONDS = 30.0
 """How long a body may take to arrive: senders that never end it must not pile up."""
 
 PREFIX = "/export/"
-
-_TOO_LATE = "the body was not here in time"
 
 
 class TooLarge(Exception):
@@ -49,6 +46,7 @@ class ExportEndpoint:
 
     def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
+        self._patience = Patience(BODY_SECONDS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request for a path that begins with `PREFIX`."""
@@ -78,7 +76,7 @@ class ExportEndpoint:
         if not known and b"webhook-signature" not in headers:
             return _unknown()
         try:
-            body = await _in_time(self._read(headers, receive))
+            body = await self._patience.wait(self._read(headers, receive))
         except (TooLarge, TimeoutError) as error:
             return self._not_read(error) if known else _unknown()
         if not known and not ingest.is_signed(connection, _as_text(headers), body):
@@ -88,7 +86,9 @@ class ExportEndpoint:
     def _not_read(self, error: Exception) -> Response:
         close = {"Connection": "close"}  # the rest of the body, should it still come, is nobody's
         if isinstance(error, TimeoutError):
-            return ProblemResponse(408, f"the body was not here within {BODY_SECONDS:g} s", headers=close)
+            return ProblemResponse(
+                408, f"the body was not here within {self._patience.seconds:g} s", headers=close
+            )
         limit = format_size(self._bridge.setup.config.server.max_body)
         return ProblemResponse(413, f"the body is larger than {limit} ([server] max_body)", headers=close)
 
@@ -130,25 +130,6 @@ class ExportEndpoint:
             parts.append(part)
             more = message.get("more_body", False)
         return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-async def _in_time(reading: Coroutine[Any, Any, bytes]) -> bytes:
-    """Return what is read, within `BODY_SECONDS`. `asyncio.timeout` costs a tenth of taking an export in.
-
-    Raises:
-        TimeoutError: It took longer.
-    """
-    task = asyncio.current_task()
-    assert task is not None
-    timer = asyncio.get_running_loop().call_later(BODY_SECONDS, task.cancel, _TOO_LATE)
-    try:
-        return await reading
-    except asyncio.CancelledError as error:
-        if error.args != (_TOO_LATE,) or task.uncancel() > 0:
-            raise
-        raise TimeoutError from None
-    finally:
-        timer.cancel()
 
 
 def _unknown() -> Response:

@@ -26,6 +26,12 @@ pytestmark = pytest.mark.anyio
 BODY = json.dumps(payload()).encode()
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon that does not wait long for a body."""
+    monkeypatch.setattr(export, "BODY_SECONDS", 0.05)
+
+
 class Wire:
     """A bare connection to the daemon."""
 
@@ -95,10 +101,8 @@ class TestBodies:
 
             assert (await one.answer())[0] == 413
 
-    async def test_one_that_never_ends_is_answered_after_a_while_and_the_connection_closed(
-        self, served, monkeypatch
-    ):
-        monkeypatch.setattr(export, "BODY_SECONDS", 0.05)
+    @pytest.mark.usefixtures("impatient")
+    async def test_one_that_never_ends_is_answered_after_a_while_and_the_connection_closed(self, served):
         async with wire(served) as one:
             await one.begin("Content-Length: 100")
             await one.send(b'{"event":')
