@@ -30,6 +30,7 @@ class Delivering:
     Attributes:
         is_ours: Whether no other replica may have taken over; asked before the one call that makes an issue.
         doubt_since: Until when a create may have made an issue that we do not know; None for no doubt.
+        began_at: When it began.
     """
 
     claimed: Claimed
@@ -41,10 +42,11 @@ class Delivering:
     owner: str
     is_ours: Callable[[Claimed], bool] = lambda _claimed: True
     doubt_since: datetime | None = None
+    began_at: datetime | None = None
 
     async def run(self) -> Outcome:
         """Make the attempt. Never raises but for cancellation, where it says what to write down instead."""
-        self.doubt_since = self.claimed.doubt_since
+        self.doubt_since, self.began_at = self.claimed.doubt_since, self.clock.now()
         longest = patience(self.tracking.tracker.settings)
         try:
             async with asyncio.timeout(longest.total_seconds()):
@@ -246,6 +248,7 @@ class Delivering:
             bug_id=claimed.bug_id,
             owner=self.owner,
             claimed_at=claimed.claimed_at,
+            began_at=self.began_at,
             ended_at=self.clock.now(),
             state=state,
             **values,  # type: ignore[arg-type]

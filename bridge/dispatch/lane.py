@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +14,9 @@ import structlog
 
 from bridge.attachments import Downloader
 from bridge.clock import Clock
+from bridge.dispatch.ahead import Ahead, most_ahead
 from bridge.dispatch.delivery import Delivering, Prepare
+from bridge.dispatch.saying import say_delivery, say_followup
 from bridge.dispatch.slots import Slots
 from bridge.dispatch.steps import FollowingUp
 from bridge.dispatch.tracking import Tracking
@@ -24,9 +26,6 @@ from bridge.store import (
     Claim,
     Claimed,
     ClaimedFollowup,
-    FollowupOutcome,
-    Outcome,
-    State,
     Store,
     Together,
 )
@@ -86,6 +85,7 @@ class Lane:
         self._work = work
         self._running: set[asyncio.Task[None]] = set()
         self._busy = 0  # slots: of those that have to do with the tracker still, or are just being claimed
+        self._ahead = Ahead(most_ahead(tracking, shared=work.store.shared))
         self._wake = asyncio.Event()
         self._starting = asyncio.Lock()
         self._stopping = False
@@ -99,12 +99,14 @@ class Lane:
         self._log = structlog.get_logger("bridge.dispatch").bind(tracker=tracking.name)
 
     def wake(self) -> None:
-        """Something changed: look again whether there is work."""
+        """Something changed, a pause perhaps: look anew whether there is work."""
+        self._call_off()
         self._wake.set()
 
     def new_work(self) -> None:
         """There is new work. It waits where the tracker is paused or every slot is taken: both end with a look."""
-        if not self._paused and self._busy < self.tracking.tracker.settings.concurrency:
+        free = self.tracking.tracker.settings.concurrency - self._busy
+        if not self._paused and (free or self._ahead.room):
             self._wake.set()
 
     async def run(self) -> None:
@@ -140,6 +142,8 @@ class Lane:
             self._starting
         ):  # what is being claimed at this moment is started, and is under way like the rest
             pass
+        if self._ahead:
+            await self._give_back(self._ahead.take_all())
         if self._running:
             await asyncio.wait(self._running, timeout=grace.total_seconds())
         for task in self._running:
@@ -154,27 +158,46 @@ class Lane:
 
     async def _start_what_is_due(self) -> Batch:
         async with self._starting:
-            began = self._work.clock.monotonic()
-            batch = Batch() if self._stopping else await self._claim()
-            for claimed in batch.deliveries:
-                self._start(self._deliver(claimed), self._claimed, claimed.export_id, _Held(began))
-            for step in batch.followups:
-                self._start(self._follow_up(step), self._steps, step.position, _Held(began))
+            if self._stopping:
+                return Batch()
+            slots = self._take_slots()
+            while slots and self._ahead:
+                self._begin(self._ahead.take())
+                slots -= 1
+            batch = Batch()
+            try:
+                if slots or self._ahead.room:
+                    batch = await self._claim(slots)
+            finally:
+                self._free(max(0, slots - len(batch.deliveries) - len(batch.followups)))
             return batch
 
-    async def _claim(self) -> Batch:
+    def _take_slots(self) -> int:
+        """Take as many slots as there may be attempts begun."""
         free = min(self.tracking.tracker.settings.concurrency - self._busy, self._allowed())
-        if free < 1:
-            return Batch()
-        slots = self._work.slots.take(free, self._busy, self._wake.set)
+        slots = self._work.slots.take(free, self._busy, self._wake.set) if free > 0 else 0
         self._busy += slots
-        try:
-            batch = await self._claim_up_to(slots) if slots else Batch()
-        except BaseException:
-            self._free(slots)
-            raise
-        self._free(slots - len(batch.deliveries) - len(batch.followups))
+        return slots
+
+    async def _claim(self, slots: int) -> Batch:
+        """Claim work for free slots, which begins at once, and deliveries for the next ones."""
+        began = self._work.clock.monotonic()
+        batch = await self._ask(slots)
+        for claimed in batch.deliveries[:slots]:
+            self._begin(claimed, began)
+        for step in batch.followups:
+            self._start(self._follow_up(step), self._steps, step.position, _Held(began))
+        self._ahead.put(batch.deliveries[slots:])
         return batch
+
+    def _call_off(self) -> None:
+        """Give back what was claimed ahead."""
+        if self._ahead:
+            self._run(self._give_back(self._ahead.take_all()))
+
+    async def _give_back(self, deliveries: list[Claimed]) -> None:
+        await self._write_down(self._work.store.give_back, deliveries)
+        self._wake.set()
 
     def _free(self, slots: int) -> None:
         """Give back slots that are not used any more."""
@@ -182,11 +205,12 @@ class Lane:
             self._work.slots.give_back(slots, self._busy)
             self._busy -= slots
 
-    async def _claim_up_to(self, limit: int) -> Batch:
+    async def _ask(self, limit: int) -> Batch:
         wanted = Claim(
             tracker=self.tracking.name,
             owner=self._work.owner,
             limit=limit,
+            ahead=self._ahead.room,
             now=self._work.clock.now(),
             lease=self._work.lease,
             circuit_after=self.tracking.tracker.settings.retry.circuit_after,
@@ -283,16 +307,28 @@ class Lane:
 
     # attempts
 
+    def _begin(self, claimed: Claimed, since: float | None = None) -> None:
+        held = _Held(self._work.clock.monotonic() if since is None else since)
+        self._start(self._deliver(claimed), self._claimed, claimed.export_id, held)
+
     def _start(self, attempt: Any, among: dict[Any, _Held], key: str | int, held: _Held) -> None:
         among[key] = held
-        task = asyncio.get_running_loop().create_task(attempt)
-        self._running.add(task)
-        task.add_done_callback(partial(self._ended, among, key, held))
+        self._run(attempt).add_done_callback(partial(self._forget, among, key, held))
 
-    def _ended(self, among: dict[Any, _Held], key: str | int, held: _Held, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+    @staticmethod
+    def _forget(among: dict[Any, _Held], key: str | int, held: _Held, _task: asyncio.Task[None]) -> None:
         if among.get(key) is held:  # not claimed again already
             del among[key]
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something that is waited for at the end."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self._log.error("an attempt broke", error=repr(task.exception()))
 
@@ -308,7 +344,11 @@ class Lane:
             asyncio.get_running_loop().call_soon(self._free_a_slot)
 
     def _free_a_slot(self) -> None:
-        self._free(1)
+        """Let the next delivery have it that is waiting, unless another tracker waits for a slot."""
+        if self._ahead and not self._stopping and not self._work.slots.is_wanted:
+            self._begin(self._ahead.take())
+        else:
+            self._free(1)
         self._wake.set()
 
     async def _deliver(self, claimed: Claimed) -> None:
@@ -319,11 +359,15 @@ class Lane:
         try:
             with self._at_the_tracker():
                 outcome = await attempt.run()
+                if outcome.effect.holds_up:
+                    self._call_off()
         except asyncio.CancelledError:
             await self._write_down(work.store.record, attempt.given_back())
             raise
         await self._write_down(work.store.record, outcome)
-        self._say(claimed, outcome)
+        if outcome.effect.holds_up:
+            self._call_off()  # what was claimed until then, too
+        say_delivery(self._log, work.tell, claimed, outcome)
 
     async def _follow_up(self, claimed: ClaimedFollowup) -> None:
         work = self._work
@@ -331,13 +375,17 @@ class Lane:
         try:
             with self._at_the_tracker():
                 outcome = await attempt.run()
+                if outcome.effect.holds_up:
+                    self._call_off()
         except asyncio.CancelledError:
             await self._write_down(work.store.record_followup, attempt.given_back())
             raise
         await self._write_down(work.store.record_followup, outcome)
-        self._say_step(claimed, outcome)
+        if outcome.effect.holds_up:
+            self._call_off()
+        say_followup(self._log, claimed, outcome)
 
-    async def _write_down(self, record: Callable[[Any], Any], outcome: Outcome | FollowupOutcome) -> None:
+    async def _write_down(self, record: Callable[[Any], Any], outcome: Any) -> None:
         """Write an outcome down, however long that takes; what never is, is looked for after the next start."""
         while True:
             try:
@@ -350,37 +398,6 @@ class Lane:
                     return
                 await asyncio.sleep(_STORE_PAUSE)
                 asyncio.get_running_loop().call_soon(self._wake.set)  # after the next try: no claim knew of it yet
-
-    def _say(self, claimed: Claimed, outcome: Outcome) -> None:
-        log = self._log.bind(export=claimed.export_id, bug=claimed.bug_id, attempt=claimed.attempt)
-        told = {"export_id": claimed.export_id, "tracker": claimed.tracker, "bug_id": claimed.bug_id}
-        if outcome.state is State.DELIVERED:
-            assert outcome.issue is not None
-            log.info("delivered", action=outcome.action, issue=outcome.issue.key, url=outcome.issue.url)
-            for warning in outcome.warnings:
-                log.warning("delivered, but", warning=warning)
-            self._work.tell("bridge_delivered", told | {"issue": outcome.issue, "action": outcome.action})
-        elif outcome.state is State.DEAD:
-            log.error(
-                "dead: needs a person", error=str(outcome.error), hint=f"replay {claimed.export_id} when mended"
-            )
-            self._work.tell("bridge_dead", told | {"error": outcome.error})
-        else:
-            log.warning("again later", error=str(outcome.error), next_at=str(outcome.next_at), spent=outcome.spent)
-            failed = told | {"error": outcome.error, "attempt": claimed.attempt}
-            self._work.tell("bridge_attempt_failed", failed)
-
-    def _say_step(self, claimed: ClaimedFollowup, outcome: FollowupOutcome) -> None:
-        log = self._log.bind(
-            export=claimed.export_id, bug=claimed.bug_id, attempt=claimed.attempt, issue=claimed.issue.key
-        )
-        what = claimed.attachment.url or claimed.kind.value
-        if outcome.state is State.DELIVERED:
-            log.info("followed up", step=claimed.kind.value, what=what)
-        elif outcome.state is State.DEAD:
-            log.error("follow-up dead: needs a person", step=claimed.kind.value, what=what, error=outcome.error)
-        else:
-            log.warning("follow-up again later", step=claimed.kind.value, what=what, error=outcome.error)
 
 
 def _seconds(value: timedelta) -> float:

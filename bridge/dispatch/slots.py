@@ -16,6 +16,11 @@ class Slots:
         self._free = count
         self._refused: list[Callable[[], None]] = []
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a lane waits for one."""
+        return bool(self._refused)
+
     def take(self, wanted: int, taken: int, wake: Callable[[], None]) -> int:
         """Take slots for a lane, and return how many it gets.
 

@@ -32,8 +32,8 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from bridge.model import Attachment, Issue
 from bridge.store import sharing
-from bridge.store.records import Batch, Claim, Claimed, ClaimedFollowup, Followup, KnownIssue, State
-from bridge.store.schema import PENDING, RUNNING, attempts, deliveries, exports, followups, issues
+from bridge.store.records import Batch, Claim, Claimed, ClaimedFollowup, Followup, KnownIssue
+from bridge.store.schema import DEAD, PENDING, RUNNING, attempts, deliveries, exports, followups, issues
 
 _TRACKER, _NOW = bindparam("tracker", type_=Text), bindparam("now", type_=Float)
 _LIMIT = bindparam("limit", type_=Integer)
@@ -62,7 +62,7 @@ def _claim_one(connection: Connection, item: Claim) -> Batch:
     )
     if item.together and status is None:
         return Batch(next_at=item.now + sharing.TURN)
-    limit, followups_first = item.limit, False
+    followups_first = False
     if status is not None:
         if status.paused_reason:
             return Batch(paused=status.paused_reason, paused_by=status.paused_by)
@@ -72,11 +72,12 @@ def _claim_one(connection: Connection, item: Claim) -> Batch:
         if status.failures >= item.circuit_after:
             if connection.execute(_leased(), {"tracker": item.tracker}).first():
                 return Batch()
-            limit = 1  # half open: one attempt tries whether the tracker is back
+            # half open: one attempt tries whether the tracker is back
+            item = replace(item, limit=min(1, item.limit), ahead=0)
             followups_first = _followup_waits_longer(connection, item.tracker, now)
     if item.together:
-        return _claim_share(connection, item, sharing.share_of(connection, item, status, limit), followups_first)
-    return _claim_up_to(connection, item, limit, followups_first)
+        return _claim_share(connection, item, sharing.share_of(connection, item, status), followups_first)
+    return _claim_up_to(connection, item, item.limit, followups_first)
 
 
 def _claim_share(connection: Connection, item: Claim, share: sharing.Share, followups_first: bool) -> Batch:
@@ -92,8 +93,10 @@ def _claim_share(connection: Connection, item: Claim, share: sharing.Share, foll
 def _claim_up_to(connection: Connection, item: Claim, limit: int, followups_first: bool) -> Batch:
     now = item.now.timestamp()
     first = _claim_followups(connection, item, now, limit if followups_first else 0)
-    claimed = _claim_deliveries(connection, item, now, limit - len(first))
+    claimed = _claim_deliveries(connection, item, now, limit - len(first) + item.ahead)
     steps = first or _claim_followups(connection, item, now, limit - len(claimed))
+    if len(claimed) + len(steps) >= limit:
+        return Batch(claimed, steps)  # when one of them has ended it is asked again anyway
     later = [value for value in connection.execute(_later(), {"tracker": item.tracker, "now": now}).one() if value]
     return Batch(claimed, steps, _at(min(later)) if later else None)
 
@@ -216,7 +219,7 @@ def _of_the_bug(choose: Any, column: str) -> ColumnElement[float | None]:
         dead.c.bug_id == deliveries.c.bug_id,
         dead.c.tracker == deliveries.c.tracker,
         dead.c.marker_suffix == deliveries.c.marker_suffix,
-        dead.c.state == State.DEAD.value,
+        dead.c.state == DEAD,
         dead.c.doubt_since.is_not(None),
     )
     return func.coalesce(deliveries.c[column], inherited.scalar_subquery())

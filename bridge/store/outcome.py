@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 from bridge.model import Issue
 from bridge.store.accept import insert_for, seconds
-from bridge.store.records import Effect, FollowupOutcome, Outcome, State
+from bridge.store.records import Claimed, Effect, FollowupOutcome, Outcome, State
 from bridge.store.schema import PENDING, RUNNING, attempts, deliveries, exports, followups, issues, looks, trackers
 
 
@@ -83,14 +83,14 @@ def _end_delivery() -> Update:
 @cache
 def _end_attempt() -> Update:
     values = {name: _new(attempts.c[name]) for name in ("seconds", "outcome", "message", "status")}
+    return update(attempts).where(*_of_the_attempt()).values(values)
+
+
+def _of_the_attempt() -> tuple[ColumnElement[bool], ...]:
     return (
-        update(attempts)
-        .where(
-            attempts.c.export_id == bindparam("export", type_=Text),
-            attempts.c.tracker == bindparam("of", type_=Text),
-            attempts.c.started_at == bindparam("claimed", type_=Float),
-        )
-        .values(values)
+        attempts.c.export_id == bindparam("export", type_=Text),
+        attempts.c.tracker == bindparam("of", type_=Text),
+        attempts.c.started_at == bindparam("claimed", type_=Float),
     )
 
 
@@ -114,7 +114,7 @@ def _record_one(connection: Connection, item: Outcome) -> bool:
         **{f"new_{name}": value for name, value in issue.items()},
     }
     attempt = {
-        "new_seconds": max(0.0, (item.ended_at - item.claimed_at).total_seconds()),
+        "new_seconds": max(0.0, (item.ended_at - (item.began_at or item.claimed_at)).total_seconds()),
         "new_outcome": item.action or kind or "given back",
         "new_message": error,
         "new_status": item.error.status if item.error else None,
@@ -131,6 +131,45 @@ def _record_one(connection: Connection, item: Outcome) -> bool:
         _remember(connection, item, item.issue)
     apply_effect(connection, item.tracker, item.effect)
     return True
+
+
+@cache
+def _give_back() -> Update:
+    """It was never begun: everything is as it was before it was claimed."""
+    return (
+        update(deliveries)
+        .where(
+            deliveries.c.export_id == bindparam("export", type_=Text),
+            deliveries.c.tracker == bindparam("of", type_=Text),
+            deliveries.c.claimed_at == bindparam("claimed", type_=Float),
+            deliveries.c.state == RUNNING,
+        )
+        .values(
+            state=PENDING,
+            lease_owner=null(),
+            lease_until=null(),
+            first_attempt_at=_new(deliveries.c.first_attempt_at),
+            doubt_since=_new(deliveries.c.doubt_since),
+            attempts=deliveries.c.attempts - 1,
+        )
+    )
+
+
+def give_back(connection: Connection, items: Sequence[Sequence[Claimed]]) -> list[bool]:
+    """Give back deliveries that were claimed and never begun; returns whether all were still ours."""
+    return [all([_give_one_back(connection, claimed) for claimed in several]) for several in items]  # noqa: C419 - each
+
+
+def _give_one_back(connection: Connection, claimed: Claimed) -> bool:
+    began = claimed.claimed_at.timestamp()
+    ours = {"export": claimed.export_id, "of": claimed.tracker, "claimed": began}
+    first = claimed.first_attempt_at.timestamp()
+    before = {
+        "new_first_attempt_at": None if first == began else first,
+        "new_doubt_since": seconds(claimed.doubt_since),
+    }
+    connection.execute(delete(attempts).where(*_of_the_attempt()), ours)
+    return bool(connection.execute(_give_back(), ours | before).rowcount)
 
 
 def _remember(connection: Connection, item: Outcome, issue: Issue, *, late: bool = False) -> None:
@@ -399,5 +438,5 @@ def shift(connection: Connection, items: Sequence[tuple[float, float]]) -> list[
 
 
 __all__ = [
-    "apply_effect", "heartbeat", "pause", "record", "record_followup", "recover", "resume", "shift",
+    "apply_effect", "give_back", "heartbeat", "pause", "record", "record_followup", "recover", "resume", "shift",
 ]  # fmt: skip

@@ -116,6 +116,7 @@ class Claim:
         tracker: Its name.
         owner: Who asks: this process.
         limit: Free slots.
+        ahead: How many deliveries more, for the slots that are free next.
         now: The present moment.
         lease: How long the work is ours without a heartbeat.
         circuit_after: Failures in a row at which only one delivery at a time is let through.
@@ -132,6 +133,7 @@ class Claim:
     circuit_after: int
     together: Together | None = None
     under_way: frozenset[str | int] | None = None
+    ahead: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +223,11 @@ class Effect:
     circuit_until: datetime | None = None
     error: str = ""
 
+    @property
+    def holds_up(self) -> bool:
+        """Whether the tracker gets less from now on, or nothing."""
+        return self.failed or bool(self.pause) or bool(self.block)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -228,6 +235,7 @@ class Outcome:
 
     Attributes:
         state: The delivery's next state: `delivered`, `pending` (again at `next_at`) or `dead`.
+        began_at: When the attempt really began, where that was later than the claim.
         spent: Whether it counts as an attempt.
         doubt_since: When a create may have been sent; None for no doubt.
         forget_issue: The issue we knew is gone; the next attempt makes a new one with `marker_suffix`.
@@ -241,6 +249,7 @@ class Outcome:
     claimed_at: datetime
     ended_at: datetime
     state: State
+    began_at: datetime | None = None
     action: str = ""
     issue: Issue | None = None
     next_at: datetime | None = None

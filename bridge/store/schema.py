@@ -39,6 +39,10 @@ _Position = BigInteger().with_variant(Integer, "sqlite")
 
 PENDING = literal_column("'pending'", Text)
 RUNNING = literal_column("'running'", Text)
+DEAD = literal_column("'dead'", Text)
+"""States as a part of statements: SQLite compiles one anew whenever a parameter gets a value that may decide on a
+partial index. https://www.sqlite.org/c3ref/prepare.html
+"""
 
 
 def _where(condition: str) -> dict[str, Any]:

@@ -78,13 +78,13 @@ class Share:
             connection.execute(_keep_tokens(), left)
 
 
-def share_of(connection: Connection, item: Claim, status: Any, limit: int) -> Share:
+def share_of(connection: Connection, item: Claim, status: Any) -> Share:
     """Return what the limits of all replicas together still allow. The turn is ours: see `take_turn`."""
     now, together = item.now.timestamp(), item.together
     assert together is not None
     under_way = connection.scalar(_count_under_way(), {"tracker": item.tracker})
     free = together.concurrency - int(under_way or 0)
-    most, again, tokens = min(limit, free), now + _SHARE.total_seconds(), None
+    most, again, tokens = min(item.limit, free), now + _SHARE.total_seconds(), None
     if together.interval is not None:
         tokens = _tokens(status, together.interval, now)
         if int(tokens) < free:
@@ -92,7 +92,7 @@ def share_of(connection: Connection, item: Claim, status: Any, limit: int) -> Sh
         most = min(most, int(tokens))
     most = max(most, 0)
     refilled_at, is_kept = max(now, status.refilled_at), status.tokens is not None
-    return Share(item.tracker, most, most < limit, again, tokens, refilled_at, is_kept)
+    return Share(item.tracker, most, most < item.limit, again, tokens, refilled_at, is_kept)
 
 
 def _tokens(status: Any, interval: float, now: float) -> float:

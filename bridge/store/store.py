@@ -19,6 +19,7 @@ from bridge.store.engine import is_shared, lock_of, open_engine, parse, prepare
 from bridge.store.records import (
     Batch,
     Claim,
+    Claimed,
     FollowupOutcome,
     NewExport,
     News,
@@ -148,6 +149,10 @@ class Store:
     async def record(self, result: Outcome) -> bool:
         """Write down how an attempt ended; False when the delivery was not ours any more."""
         return await self._writer.submit(outcome.record, result)
+
+    async def give_back(self, deliveries: Sequence[Claimed]) -> bool:
+        """Give back deliveries that were claimed and never begun; False when some were not ours any more."""
+        return await self._writer.submit(outcome.give_back, deliveries)
 
     async def record_followup(self, result: FollowupOutcome) -> bool:
         """Write down how an attempt of a follow-up ended; False when it was not ours any more."""

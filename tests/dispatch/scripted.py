@@ -172,6 +172,12 @@ class Scripted(Tracker[TrackerSettings]):
         return None
 
 
+class Blind(Scripted):
+    """Cannot be searched."""
+
+    find = Tracker.find
+
+
 class Files:
     """Stands where attachments are fetched.
 

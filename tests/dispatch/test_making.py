@@ -8,16 +8,9 @@ import pytest
 
 from bridge.errors import Gone, InDoubt, NotAllowed, RateLimited, Rejected, TrackerError, Unavailable
 from bridge.model import Issue
-from bridge.tracker import Tracker
-from tests.dispatch.scripted import After, Gate, Scripted, World
+from tests.dispatch.scripted import After, Blind, Gate, Scripted, World
 
 pytestmark = pytest.mark.anyio
-
-
-class Blind(Scripted):
-    """Cannot be searched."""
-
-    find = Tracker.find
 
 
 class Slow(Scripted):

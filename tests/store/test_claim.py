@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event
 
 from bridge.errors import InDoubt, RateLimited, Rejected, Unavailable
 from bridge.model import Attachment
-from bridge.store import Destination, Effect, Followup, State, Store
+from bridge.store import Destination, Effect, Followup, State, Store, reading
 from tests.store.conftest import FILE, ISSUE, OWNER, START, World, after
 
 pytestmark = pytest.mark.anyio
@@ -198,7 +199,7 @@ class TestCircuit:
             await world.accept(bug)
         await self.open_it(world)
 
-        (trying,) = (await world.claim(33)).deliveries
+        (trying,) = (await world.claim(33, ahead=2)).deliveries
         assert (await world.claim(33)).deliveries == (), "only one, while it is under way"
 
         await world.end(trying, effect=Effect(succeeded=True))
@@ -334,6 +335,53 @@ class TestLeases:
         assert len((await world.claim(3)).followups) == 2
 
 
+class TestAhead:
+    """Deliveries for the slots that are free next."""
+
+    async def shown(self, world: World) -> dict[str, Any]:
+        """What there is to be seen of the delivery of e1, but for when it changed."""
+        (delivery,) = (await world.read(reading.show_export, "e1"))["deliveries"]
+        return {**delivery, "changed_at": None}
+
+    async def test_they_are_handed_out_beyond_the_slots_but_no_follow_ups(self, world):
+        await world.delivered()
+        for bug in (2, 3, 4, 5):
+            await world.accept(bug)
+
+        assert await world.claimed_exports(2, limit=1, ahead=2) == ["e2", "e3", "e4"]
+        batch = await world.claim(2, limit=0, ahead=4)
+        assert ([one.export_id for one in batch.deliveries], batch.followups) == (["e5"], ())
+
+    async def test_what_was_never_begun_is_given_back_as_it_was(self, world):
+        await world.accept()
+        before = await self.shown(world)
+        claimed = await world.claim_one()
+
+        assert await world.store.give_back([claimed])
+        assert await self.shown(world) == before
+        assert (await world.claim_one(2)).attempt == 1
+
+    async def test_an_earlier_attempt_and_its_doubt_stay(self, world):
+        await world.accept()
+        await world.fail(await world.claim_one(), InDoubt("no answer"), doubt_since=after(1))
+        before = await self.shown(world)
+        claimed = await world.claim_one(5)
+        await world.store.give_back([claimed])
+
+        assert await self.shown(world) == before
+        again = await world.claim_one(9)
+        assert (again.attempt, again.doubt_since, again.first_attempt_at) == (2, after(1), after(1))
+
+    async def test_one_that_is_not_ours_any_more_stays_whose_it_is(self, world):
+        await world.accept()
+        claimed = await world.claim_one()
+        await world.store.recover(now=after(2), everything=True)
+        await world.claim_one(3)
+
+        assert not await world.store.give_back([claimed])
+        assert (await self.shown(world))["state"] == "running"
+
+
 class TestFollowups:
     async def test_they_come_after_deliveries_in_what_is_left_of_the_slots(self, world):
         await world.delivered()
@@ -384,7 +432,7 @@ class TestCost:
             lambda _connection, _cursor, statement, parameters, *_: asked.append((statement, parameters)),
         )
         await world.claim(2, limit=3)
-        await world.claim(2, limit=3)
+        await world.claim(2, limit=4)  # more than there is: then it is looked when to ask again
         wanted = [one for one in asked if one[0].startswith(("SELECT", "UPDATE"))]
 
         def explain(connection, items):
