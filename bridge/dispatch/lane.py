@@ -21,14 +21,7 @@ from bridge.dispatch.slots import Slots
 from bridge.dispatch.steps import FollowingUp
 from bridge.dispatch.tracking import Tracking
 from bridge.errors import StoreError, TrackerError
-from bridge.store import (
-    Batch,
-    Claim,
-    Claimed,
-    ClaimedFollowup,
-    Store,
-    Together,
-)
+from bridge.store import Batch, Claim, Claimed, ClaimedFollowup, Effect, Store, Together
 from bridge.tracker import TrackerSettings
 
 LEASE = timedelta(seconds=60)
@@ -356,34 +349,32 @@ class Lane:
         attempt = Delivering(
             claimed, self.tracking, work.store, work.clock, work.random, work.prepare, work.owner, self._is_ours
         )
-        try:
-            with self._at_the_tracker():
-                outcome = await attempt.run()
-                if outcome.effect.holds_up:
-                    self._call_off()
-        except asyncio.CancelledError:
-            await self._write_down(work.store.record, attempt.given_back())
-            raise
-        await self._write_down(work.store.record, outcome)
-        if outcome.effect.holds_up:
-            self._call_off()  # what was claimed until then, too
+        outcome = await self._carry_out(attempt, work.store.record)
         say_delivery(self._log, work.tell, claimed, outcome)
 
     async def _follow_up(self, claimed: ClaimedFollowup) -> None:
         work = self._work
         attempt = FollowingUp(claimed, self.tracking, work.downloader, work.clock, work.random, work.owner)
+        outcome = await self._carry_out(attempt, work.store.record_followup)
+        say_followup(self._log, claimed, outcome)
+
+    async def _carry_out(self, attempt: Any, record: Callable[[Any], Any]) -> Any:
+        """Make an attempt, write down how it ended, and return that. Cancelled, it is given back."""
         try:
             with self._at_the_tracker():
                 outcome = await attempt.run()
-                if outcome.effect.holds_up:
-                    self._call_off()
+                self._heed(outcome.effect)  # before the next one begins in its slot
         except asyncio.CancelledError:
-            await self._write_down(work.store.record_followup, attempt.given_back())
+            await self._write_down(record, attempt.given_back())
             raise
-        await self._write_down(work.store.record_followup, outcome)
-        if outcome.effect.holds_up:
+        await self._write_down(record, outcome)
+        self._heed(outcome.effect)  # for what was claimed meanwhile
+        return outcome
+
+    def _heed(self, effect: Effect) -> None:
+        """Begin nothing that was claimed before the tracker turned out to want less."""
+        if effect.holds_up:
             self._call_off()
-        say_followup(self._log, claimed, outcome)
 
     async def _write_down(self, record: Callable[[Any], Any], outcome: Any) -> None:
         """Write an outcome down, however long that takes; what never is, is looked for after the next start."""
