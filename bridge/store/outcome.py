@@ -68,15 +68,15 @@ def _end_delivery() -> Update:
     values |= {name: func.coalesce(_new(deliveries.c[name]), deliveries.c[name]) for name in perhaps}
     values |= {"lease_owner": null(), "lease_until": null()}
     values |= {"attempts": deliveries.c.attempts - bindparam("unspent", type_=Integer)}
+    ours = deliveries.c.lease_owner == bindparam("owner", type_=Text)
+    return update(deliveries).where(*_of_the_delivery(), ours).values(values)
+
+
+def _of_the_delivery() -> tuple[ColumnElement[bool], ...]:
     return (
-        update(deliveries)
-        .where(
-            deliveries.c.export_id == bindparam("export", type_=Text),
-            deliveries.c.tracker == bindparam("of", type_=Text),
-            deliveries.c.lease_owner == bindparam("owner", type_=Text),
-            deliveries.c.claimed_at == bindparam("claimed", type_=Float),
-        )
-        .values(values)
+        deliveries.c.export_id == bindparam("export", type_=Text),
+        deliveries.c.tracker == bindparam("of", type_=Text),
+        deliveries.c.claimed_at == bindparam("claimed", type_=Float),
     )
 
 
@@ -136,23 +136,9 @@ def _record_one(connection: Connection, item: Outcome) -> bool:
 @cache
 def _give_back() -> Update:
     """It was never begun: everything is as it was before it was claimed."""
-    return (
-        update(deliveries)
-        .where(
-            deliveries.c.export_id == bindparam("export", type_=Text),
-            deliveries.c.tracker == bindparam("of", type_=Text),
-            deliveries.c.claimed_at == bindparam("claimed", type_=Float),
-            deliveries.c.state == RUNNING,
-        )
-        .values(
-            state=PENDING,
-            lease_owner=null(),
-            lease_until=null(),
-            first_attempt_at=_new(deliveries.c.first_attempt_at),
-            doubt_since=_new(deliveries.c.doubt_since),
-            attempts=deliveries.c.attempts - 1,
-        )
-    )
+    before = {column.key: _new(column) for column in (deliveries.c.first_attempt_at, deliveries.c.doubt_since)}
+    free = {"state": PENDING, "lease_owner": null(), "lease_until": null(), "attempts": deliveries.c.attempts - 1}
+    return update(deliveries).where(*_of_the_delivery(), deliveries.c.state == RUNNING).values({**before, **free})
 
 
 def give_back(connection: Connection, items: Sequence[Sequence[Claimed]]) -> list[bool]:
