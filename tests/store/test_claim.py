@@ -447,6 +447,12 @@ class TestCost:
         scans = [(sql, step) for sql, step in steps if step.startswith("SCAN") and step != "SCAN CONSTANT ROW"]
         assert scans == []
 
+    async def test_no_parameter_decides_on_a_partial_index(self, plans):
+        """SQLite compiles a statement anew whenever such a one gets a value."""
+        assert [
+            statement for statement, _ in plans if ".state = ?" in statement or ".state IN (?" in statement
+        ] == []
+
     async def test_what_is_due_comes_in_order_from_the_partial_index_of_what_is_pending(self, plans):
         steps = next(steps for statement, steps in plans if "NOT ((EXISTS" in statement)
 
