@@ -55,6 +55,7 @@ class Router:
         ]
         self._also = also
         self._reads = also is not None or any(tests for _, tests, _ in self._routes)
+        self._known: dict[str, tuple[Destination, ...]] = {}
 
     def destinations(self, connection: str, read: Callable[[], Export]) -> tuple[Destination, ...]:
         """Return where an export goes, each tracker once.
@@ -66,7 +67,14 @@ class Router:
             connection: The connection it came in by.
             read: Reads it. Called only where a condition or a plugin wants to know what is in it.
         """
-        export = read() if self._reads else None
+        if self._reads:
+            return self._decide(connection, read())
+        known = self._known.get(connection)  # then all exports of a connection go the same way
+        if known is None:
+            known = self._known[connection] = self._decide(connection, None)
+        return known
+
+    def _decide(self, connection: str, export: Export | None) -> tuple[Destination, ...]:
         mine = [
             (route.otherwise, destinations)
             for route, tests, destinations in self._routes

@@ -20,8 +20,8 @@ from bridge.store.schema import deliveries, exports
 Row = tuple[Any, ...]
 
 EXPORT = (
-    "id", "connection", "state", "event", "bug_id", "title", "exported_at", "received_at", "identity", "body",
-    "problems",
+    "id", "connection", "state", "event", "bug_id", "title", "exported_at", "received_at", "identity",
+    "problems", "body",
 )  # fmt: skip
 DELIVERY = (
     "export_id", "tracker", "bug_id", "route", "on_reexport", "update_fields", "marker_suffix", "state", "next_at",
@@ -156,8 +156,8 @@ def export_row(item: NewExport) -> Row:
         seconds(item.exported_at),
         seconds(item.received_at),
         item.identity,
-        item.body,
         json.dumps([asdict(problem) for problem in item.problems]) if item.problems else "[]",
+        item.body,
     )
 
 

@@ -42,6 +42,9 @@ def _spread(export: str, destination: str) -> str:
 
 
 _EXPORT, _DELIVERY = ", ".join(EXPORT), ", ".join(DELIVERY)
+_TOLD = (*EXPORT[:-1], "way")
+"""What PostgreSQL is told of an export beside its body, which comes last."""
+
 _VIEW = f"CREATE TEMP VIEW intake AS SELECT {_EXPORT}, '' AS destinations FROM exports"  # noqa: S608 - our own names
 _TRIGGER = f"""
 CREATE TEMP TRIGGER take_in INSTEAD OF INSERT ON intake BEGIN
@@ -118,10 +121,10 @@ def _accept_postgresql(connection: Connection, items: Sequence[NewExport]) -> li
     ways: dict[tuple[Destination, ...], int] = {}
     rows, bodies = [], []
     for item in items:
-        row = dict(zip(EXPORT, export_row(item), strict=True))
-        row["way"] = ways.setdefault(item.destinations, len(ways))
-        bodies.append(row.pop("body"))
-        rows.append(row)
+        *row, body = export_row(item)
+        row.append(ways.setdefault(item.destinations, len(ways)))
+        rows.append(dict(zip(_TOLD, row, strict=True)))
+        bodies.append(body)
     destinations = [{"way": way, **each} for to, way in ways.items() for each in _spelt(to)]
     if _execute(connection, to_json(rows), _array(bodies), to_json(destinations)) == len(items):
         return receipts(connection, items, [item.id for item in items])
@@ -175,7 +178,7 @@ def _postgresql_statement() -> str:
     https://www.postgresql.org/docs/current/queries-with.html#QUERIES-WITH-MODIFYING
     https://www.postgresql.org/docs/current/queries-table-expressions.html#QUERIES-TABLEFUNCTIONS
     """
-    names = [name for name in EXPORT if name != "body"]
+    names = _TOLD[:-1]
     columns = ", ".join([f"{name} {_TYPES[type(exports.c[name].type)]}" for name in names])
     return f"""
         WITH given ({", ".join(names)}, way, body, number) AS (

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from bridge.errors import Problem, TrackerError
 from bridge.model import Attachment, Issue
@@ -82,8 +83,7 @@ class KnownIssue:
     export_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(NamedTuple):  # no dataclass: one is made for each export, and looked up
     """What one replica tells the others.
 
     Attributes:
