@@ -36,6 +36,7 @@ from bridge import (
     Tracker,
     TrackerError,
     TrackerSettings,
+    Unavailable,
     Unit,
     hookimpl,
     inside,
@@ -165,6 +166,8 @@ class Redmine(HttpTracker[Settings]):
     def explain(self, answer: Answer, data: Json, purpose: Purpose) -> TrackerError | None:
         """Return the error that an answer means. Refusals other than 422 have an empty body."""
         status, errors = answer.status, data.get("errors") if isinstance(data, dict) else None
+        if status == 422 and errors == [] and purpose is Purpose.ISSUE:  # it locks optimistically, and set nothing
+            return Unavailable("somebody else changed the issue at the same moment", status=status)
         told = ""
         if isinstance(errors, list):
             answer = replace(answer, message="; ".join(map(str, errors)))

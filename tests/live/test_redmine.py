@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bridge import AttachmentFile, Gone, Issue, Marker, NotAllowed, Rejected, Tools, Verdict
+from bridge import AttachmentFile, Gone, Issue, Marker, NotAllowed, Purpose, Rejected, Tools, Unavailable, Verdict
 from bridge.model import Bug, Level
 from bridge.testing import sample_bug, sample_draft
 from bridge.testing.samples import HOSTILE_TITLE, hostile_bug, large_bug, sample_comment
@@ -446,6 +446,16 @@ class TestFollowUps:
                 await subject.attach(issue, spooled(tmp_path, b"x", "a.png"))
             with pytest.raises(Gone):
                 await subject.state(issue)
+
+    async def test_a_change_that_meets_another_one_is_made_again(self, redmine: Server):
+        """Redmine locks optimistically: of two files that are attached at once one is refused without a word."""
+        issue, _ = await made(redmine)
+        as_of_before = {"lock_version": 99, "description": "changed by two at once"}
+        async with using(redmine) as subject:
+            with pytest.raises(Unavailable, match="somebody else changed the issue"):
+                await subject.call(
+                    "PUT", f"/issues/{issue.id}.json", purpose=Purpose.ISSUE, json={"issue": as_of_before}
+                )
 
     async def test_a_wrong_key_does_not_make_an_issue_gone(self, redmine: Server):
         issue, _ = await made(redmine)

@@ -24,7 +24,7 @@ from bridge import (
 from bridge.model import Draft
 from bridge.testing import FakeServer, Fault, FaultKind, Reply, When, sample_bug, sample_draft
 from bridge.testing.conformance import TrackerConformance
-from bridge.testing.samples import hostile_bug
+from bridge.testing.samples import hostile_bug, sample_comment
 from bridge_plugins.redmine import Redmine, custom_value, payload
 from tests.trackers.fake_redmine import KEY, RedmineServer
 
@@ -280,6 +280,24 @@ class TestRedmine(TrackerConformance):
             await subject.create(draft)
 
         assert str(caught.value) == "Betreff muss ausgefüllt werden; Team cannot be blank (HTTP 422)"
+
+    async def test_a_change_that_met_another_one_is_made_again(
+        self, fake: RedmineServer, subject: Redmine, draft: Draft
+    ) -> None:
+        """Redmine locks optimistically, and then refuses without a word: two files at once meet so."""
+        issue = await subject.create(draft)
+        fake.inject(Fault(FaultKind.REFUSE, When.ANY, reply=Reply(422, json={"errors": []})))
+
+        with pytest.raises(Unavailable, match="somebody else changed the issue"):
+            await subject.comment(issue, sample_comment(subject))
+
+    async def test_a_create_that_is_refused_without_a_word_is_no_such_change(
+        self, fake: RedmineServer, subject: Redmine, draft: Draft
+    ) -> None:
+        fake.inject(Fault(FaultKind.REFUSE, When.CREATE, reply=Reply(422, json={"errors": []})))
+
+        with pytest.raises(Rejected):
+            await subject.create(draft)
 
     async def found(self, fake: RedmineServer, **changes: Any) -> list[tuple[Verdict, str, str]]:
         """Return what the doctor is not content with: verdict, subject, and its words with the fix."""
