@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from bridge.errors import Problem
+from bridge.routing import Destination
 from bridge.store.records import ExportState, NewExport, Receipt, State
 from bridge.store.schema import deliveries, exports
 
@@ -63,9 +64,9 @@ def written(connection: Connection, items: Sequence[NewExport]) -> set[str]:
 def receipts(connection: Connection, items: Sequence[NewExport], new: Collection[str]) -> list[Receipt]:
     """Return what is answered for each export; for one that was here before, what was made of the first."""
     if len(new) == len(items):
-        return [_receipt(item) for item in items]
+        return [receipt(item) for item in items]
     known = _known(connection, [item.identity for item in items if item.id not in new])
-    return [_receipt(item) if item.id in new else replace(known[item.identity], duplicate=True) for item in items]
+    return [receipt(item) if item.id in new else replace(known[item.identity], duplicate=True) for item in items]
 
 
 def take_again(connection: Connection, items: Sequence[NewExport]) -> list[Receipt]:
@@ -140,7 +141,8 @@ def _insert_statement(table: str, columns: tuple[str, ...], count: int, once: st
     return f"{statement} ON CONFLICT ({once}) DO NOTHING" if once else statement
 
 
-def _receipt(item: NewExport) -> Receipt:
+def receipt(item: NewExport) -> Receipt:
+    """Return what is answered for an export that is new."""
     return Receipt(item.id, tuple(to.tracker for to in item.destinations), item.state)
 
 
@@ -181,3 +183,27 @@ def delivery_rows(item: NewExport) -> list[Row]:
         )
         for to in item.destinations
     ]
+
+
+def spread(export: str, destination: str) -> str:
+    """Return the same as an expression: the values of `DELIVERY`, of an export and of where it goes.
+
+    Args:
+        export: The name of the row with the export.
+        destination: How a value of a destination is had, with `{}` for its name.
+    """
+    on_reexport = destination.format("on_reexport")
+    of_the_export = {
+        "export_id": f"{export}.id",
+        "bug_id": f"{export}.bug_id",
+        # where each export makes an issue of its own, each needs a marker of its own
+        "marker_suffix": f"CASE {on_reexport} WHEN 'new' THEN {export}.id ELSE '' END",
+        "state": f"'{State.PENDING.value}'",
+        **dict.fromkeys(("next_at", "created_at", "changed_at"), f"{export}.received_at"),
+    }
+    return ", ".join(of_the_export.get(name, destination.format(name)) for name in DELIVERY)
+
+
+def spelt(destinations: Sequence[Destination]) -> list[dict[str, str]]:
+    """Return destinations as a database is told of them."""
+    return [{**asdict(to), "update_fields": ",".join(to.update_fields)} for to in destinations]

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -16,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from bridge.errors import StoreError
 from bridge.store import accept, at_once, claim, outcome, postgresql, reading
 from bridge.store.engine import is_shared, lock_of, open_engine, parse, prepare
+from bridge.store.intake import Intake
 from bridge.store.records import (
     Batch,
     Claim,
@@ -50,8 +52,13 @@ class Store:
         self._lock = lock_of(self._url)
         self._engine = open_engine(url, writes=True)
         self._reading_engine = open_engine(url, writes=False)
-        alone = at_once.POSTGRESQL if self.shared else at_once.SQLITE
-        self._writer = Writer(self._engine, {accept.accept: alone.accept}, alone.make_ready)
+        if self.shared:
+            self._writer = Writer(self._engine)
+        else:
+            self._writer = Writer(self._engine, {accept.accept: at_once.accept}, at_once.make_ready)
+        write_down = partial(self._writer.submit, accept.accept)
+        self._intake = Intake(self._engine, write_down) if self.shared else None
+        self._accept = self._intake.submit if self._intake else write_down
         self._readers = ThreadPoolExecutor(2, "store-reader")
         self._id = uuid.uuid4().hex
         self._bell: postgresql.Bell | None = None
@@ -75,6 +82,8 @@ class Store:
 
     async def close(self) -> None:
         """Write what is waiting, and give everything back."""
+        if self._intake is not None:
+            await self._intake.close()  # it may still need the writer
         await self._writer.close()
         if self._telling is not None:
             await asyncio.gather(self._telling, return_exceptions=True)
@@ -131,7 +140,7 @@ class Store:
         Raises:
             StoreError: It could not be written.
         """
-        receipt = await self._writer.submit(accept.accept, export)
+        receipt = await self._accept(export)
         if self.shared and receipt.trackers and not receipt.duplicate:
             self.tell(News("work", receipt.trackers))
         return receipt

@@ -22,7 +22,6 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from bridge.errors import StoreError
-from bridge.store.at_once import NotAtOnce
 from bridge.store.postgresql import is_conflict
 
 Item = TypeVar("Item")
@@ -34,6 +33,11 @@ LONGEST_QUEUE = 20_000
 LARGEST_BATCH = 512
 SMALLEST_HALF = 4
 """Writes fewer than twice this are not worth a sync of their own."""
+
+
+def how_many(under_way: int, left_before: int) -> int:
+    """Return how many writes to commit together: half of those under way, but nothing is left behind twice."""
+    return max(SMALLEST_HALF, under_way // 2, left_before)
 
 
 @dataclass(slots=True)
@@ -123,8 +127,7 @@ class Writer:
                 jobs += more
         except queue.Empty:
             pass
-        half = max(SMALLEST_HALF, self._under_way // 2)
-        most = min(LARGEST_BATCH, max(half, left_before))  # nothing is left behind twice
+        most = min(LARGEST_BATCH, how_many(self._under_way, left_before))
         jobs, self._left = jobs[:most], jobs[most:]
         return jobs, True
 
@@ -141,10 +144,7 @@ class Writer:
         at_once = self._at_once.get(jobs[0].write)
         if at_once is None or {job.write for job in jobs} != {jobs[0].write}:
             return _write(connection, jobs)
-        try:
-            return at_once(connection, [job.item for job in jobs])
-        except NotAtOnce:
-            return _write(connection, jobs)
+        return at_once(connection, [job.item for job in jobs])
 
 
 def _write(connection: Connection, jobs: Sequence[_Job], tries: int = 3) -> list[Any]:

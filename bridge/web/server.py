@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from bridge.app import Bridge
 from bridge.errors import BridgeError, ConfigError
 from bridge.web.application import build_asgi
+from bridge.web.protocol import Protocol
 
 SWITCH_INTERVAL = 0.001
 """Seconds the event loop keeps the interpreter while the store's writer wants it: a fifth of the default."""
@@ -108,7 +109,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="none",
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -14,8 +14,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from bridge.errors import Problem, StoreError
-from bridge.store import Destination, ExportState, Receipt, Selection, Store, accept, reading, writer
-from bridge.store.at_once import NotAtOnce
+from bridge.store import Destination, ExportState, Receipt, Selection, Store, reading, writer
 from bridge.store.engine import open_engine
 from tests import postgresql
 from tests.store.conftest import World, new_export
@@ -185,22 +184,6 @@ class TestGroupCommit:
             await store.accept(new_export(f"e{number}", number))
 
         assert commits(file) == before + 3
-
-    async def test_what_was_written_though_the_answer_was_lost_is_no_duplicate(self, store, file, monkeypatch):
-        """The connection breaks after the commit: the same again in a transaction knows its own exports."""
-        (alone,) = store._writer._at_once.values()
-
-        def lose_the_answer(connection, items):
-            alone(connection, items)
-            raise NotAtOnce
-
-        monkeypatch.setattr(store._writer, "_at_once", {accept.accept: lose_the_answer})
-
-        receipt = await store.accept(new_export("e1"))
-
-        assert receipt == Receipt("e1", ("web",), ExportState.ACCEPTED)
-        assert rows(file, "SELECT count(*) FROM exports") == [(1,)]
-        assert rows(file, "SELECT count(*) FROM deliveries") == [(1,)]
 
     async def test_exports_share_a_commit_with_other_work_as_well(self, store, file, world):
         await store.accept(new_export("first", 1, "app"))

@@ -154,7 +154,7 @@ async def served(bridge: Bridge, file: Path) -> AsyncIterator[World]:
     serving = asyncio.create_task(serve(bridge, on_ready=ready.set_result, install_signals=False))
     first: set[asyncio.Future[Any]] = {serving, ready}
     await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-    async with httpx.AsyncClient(base_url=await ready, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=await ready, trust_env=False, verify=False) as client:
         yield World(bridge, client, file)
     serving.cancel()
     await asyncio.gather(serving, return_exceptions=True)

@@ -53,6 +53,18 @@ class Wire:
             head = await self._reader.readuntil(b"\r\n\r\n")
         return int(head.split()[1]), head
 
+    async def whole_answer(self) -> int:
+        """The status of an answer that says how long it is, once it has been read to its end."""
+        status, head = await self.answer()
+        async with asyncio.timeout(5):
+            await self._reader.readexactly(int(head.partition(b"content-length: ")[2].split()[0]))
+        return status
+
+    @property
+    def socket(self) -> socket.socket:
+        found: socket.socket = self._writer.get_extra_info("socket")
+        return found
+
     async def ended(self) -> bool:
         """Whether the daemon has closed the connection."""
         async with asyncio.timeout(5):

@@ -1,0 +1,224 @@
+"""Exports on their way into PostgreSQL: the event loop itself sends them, and is told when they are committed.
+
+The writer's thread would have to win the interpreter back from the busy event loop whenever the server has
+answered, and the server would wait for that. Everything out of the ordinary is left to the writer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from bridge.errors import StoreError
+from bridge.store import intake_statement
+from bridge.store.accept import receipt
+from bridge.store.records import NewExport, Receipt
+from bridge.store.writer import LARGEST_BATCH, LONGEST_QUEUE, how_many
+
+LARGEST_BODIES = 4 * 2**20
+"""Bytes of bodies that fill a batch: what is sent is held in memory once more, and no server takes a gigabyte."""
+
+OPEN_AGAIN = 1.0
+"""Seconds after which it is tried again to open a connection where that went wrong."""
+
+_Waiting = tuple[NewExport, "asyncio.Future[bool]"]
+
+
+class Intake:
+    """Writes exports down, as many at once as came in while the last ones were written. For one event loop.
+
+    Args:
+        engine: Of PostgreSQL.
+        otherwise: Writes one down in another way, while there is no connection and where something was wrong: the
+            export may then be written already, and is known by its id.
+    """
+
+    def __init__(self, engine: Engine, otherwise: Callable[[NewExport], Awaitable[Receipt]]) -> None:
+        self._engine, self._otherwise = engine, otherwise
+        self._waiting: list[_Waiting] = []
+        self._sent: list[_Waiting] = []
+        self._left = 0
+        self._about_to_send = self._closed = False
+        self._line: _Line | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._not_before = 0.0
+
+    async def submit(self, export: NewExport) -> Receipt:
+        """Return what was made of an export, once it is committed.
+
+        Raises:
+            StoreError: It could not be written, or too much is waiting already; nothing was changed.
+        """
+        if self._line is None:
+            answer = await self._otherwise(export)
+            self._open_soon()  # the server is there
+            return answer
+        if len(self._waiting) >= LONGEST_QUEUE:
+            raise StoreError("too much is waiting to be written")
+        written: asyncio.Future[bool] = self._line.loop.create_future()
+        self._waiting.append((export, written))
+        if (
+            not self._sent and not self._about_to_send
+        ):  # whatever else comes in this round of the loop goes with it
+            self._about_to_send = True
+            self._line.loop.call_soon(self._send)
+        return receipt(export) if await written else await self._otherwise(export)
+
+    async def close(self) -> None:
+        """Wait for what is under way; whatever comes from now on goes the other way."""
+        self._closed = True
+        if self._opening is not None:
+            await self._opening
+        await asyncio.gather(*[written for _, written in (*self._sent, *self._waiting)], return_exceptions=True)
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+    def _open_soon(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._opening is None and self._line is None and not self._closed and loop.time() >= self._not_before:
+            self._opening = loop.create_task(self._open())
+
+    async def _open(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            self._line = _Line(await asyncio.to_thread(_connect, self._engine), loop, self._answered)
+        except (DBAPIError, StoreError):  # the writer says what is wrong, should it still be
+            self._not_before = loop.time() + OPEN_AGAIN
+        finally:
+            self._opening = None
+
+    def _send(self) -> None:
+        self._about_to_send = False
+        if self._line is not None and self._waiting and not self._sent:
+            self._send_next(self._line, under_way=len(self._waiting))
+
+    def _send_next(self, line: _Line, under_way: int) -> None:
+        most = min(LARGEST_BATCH, how_many(under_way, self._left))
+        count = _that_fit(self._waiting[:most])
+        self._sent, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._left = len(self._waiting)
+        line.send(intake_statement.given([export for export, _ in self._sent]))
+
+    def _answered(self, new: int | None) -> None:
+        """Go on with what waits, then tell whoever waited for what was sent.
+
+        Args:
+            new: How many of them were new; None where they could not be written.
+        """
+        done, self._sent = self._sent, []
+        assert self._line is not None
+        if self._line.lost:
+            done, self._waiting, self._line = done + self._waiting, [], None
+        elif self._waiting:
+            self._send_next(self._line, under_way=len(self._waiting) + len(done))
+        for _, written in done:
+            if not written.done():  # else its caller was cancelled
+                written.set_result(new == len(done))
+
+
+def _that_fit(waiting: Sequence[_Waiting]) -> int:
+    """Return how many of them go at once, at least one: bodies may be large."""
+    size = 0
+    for count, (export, _) in enumerate(waiting, 1):
+        size += len(export.body)
+        if size >= LARGEST_BODIES:
+            return count
+    return len(waiting)
+
+
+def _connect(engine: Engine) -> Connection:
+    """Return a connection to the server that knows the statement. Blocks.
+
+    Raises:
+        DBAPIError: The server cannot be reached.
+        StoreError: It does not understand the statement.
+    """
+    connection = engine.connect()
+    libpq = _libpq(connection)
+    result = libpq.prepare(intake_statement.NAME, intake_statement.statement())
+    if result.error_message:
+        connection.invalidate()
+        raise StoreError(result.error_message.decode("utf-8", "replace"))
+    libpq.nonblocking = 1
+    return connection
+
+
+class _Line:
+    """A connection to the server that the event loop itself reads and writes, by libpq.
+
+    https://www.postgresql.org/docs/current/libpq-async.html
+    https://www.psycopg.org/psycopg3/docs/api/pq.html
+
+    Args:
+        connection: Knows the statement. It is nobody else's.
+        loop: The running event loop.
+        answered: Called after each `send`, perhaps before it returns: with how many exports were new, or None.
+
+    Attributes:
+        loop: As given.
+        lost: Whether the connection is gone.
+    """
+
+    def __init__(
+        self, connection: Connection, loop: asyncio.AbstractEventLoop, answered: Callable[[int | None], None]
+    ) -> None:
+        self.loop, self.lost = loop, False
+        self._connection, self._answered = connection, answered
+        self._libpq = _libpq(connection)
+        self._socket: int = self._libpq.socket
+        self._results: list[Any] = []
+        loop.add_reader(self._socket, self._read)
+
+    def send(self, given: Sequence[bytes]) -> None:
+        """Execute the statement."""
+        try:
+            self._libpq.send_query_prepared(intake_statement.NAME, given, intake_statement.FORMATS)
+            if self._libpq.flush():  # not everything went out
+                self.loop.add_writer(self._socket, self._write)
+        except Exception:  # noqa: BLE001 - whatever the driver raises: the connection is gone
+            self._lose()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.loop.remove_reader(self._socket)
+        self.loop.remove_writer(self._socket)
+        self._connection.invalidate()
+        self._connection.close()
+
+    def _write(self) -> None:
+        try:
+            if not self._libpq.flush():
+                self.loop.remove_writer(self._socket)
+        except Exception:  # noqa: BLE001
+            self._lose()
+
+    def _read(self) -> None:
+        libpq = self._libpq
+        try:
+            libpq.consume_input()
+            while not libpq.is_busy() and (result := libpq.get_result()) is not None:
+                self._results.append(result)
+            going_on = libpq.is_busy()
+        except Exception:  # noqa: BLE001
+            self._lose()
+            return
+        if libpq.status:  # anything but 0 is a connection that is not there any more
+            self._lose()
+        elif self._results and not going_on:
+            result, self._results = self._results[0], []
+            self._answered(int(result.get_value(0, 0)) if result.ntuples == 1 else None)
+
+    def _lose(self) -> None:
+        self.lost = True
+        self.close()
+        self._answered(None)
+
+
+def _libpq(connection: Connection) -> Any:
+    driver: Any = connection.connection.driver_connection
+    return driver.pgconn
