@@ -41,7 +41,6 @@ class Intake:
         self._engine, self._otherwise = engine, otherwise
         self._waiting: list[_Waiting] = []
         self._sent: list[_Waiting] = []
-        self._left = 0
         self._about_to_send = self._closed = False
         self._line: _Line | None = None
         self._opening: asyncio.Task[None] | None = None
@@ -98,10 +97,9 @@ class Intake:
             self._send_next(self._line, under_way=len(self._waiting))
 
     def _send_next(self, line: _Line, under_way: int) -> None:
-        most = min(LARGEST_BATCH, how_many(under_way, self._left))
+        most = min(LARGEST_BATCH, how_many(under_way))
         count = _that_fit(self._waiting[:most])
         self._sent, self._waiting = self._waiting[:count], self._waiting[count:]
-        self._left = len(self._waiting)
         line.send(intake_statement.given([export for export, _ in self._sent]))
 
     def _answered(self, new: int | None) -> None:

@@ -35,9 +35,9 @@ SMALLEST_HALF = 4
 """Writes fewer than twice this are not worth a sync of their own."""
 
 
-def how_many(under_way: int, left_before: int) -> int:
-    """Return how many writes to commit together: half of those under way, but nothing is left behind twice."""
-    return max(SMALLEST_HALF, under_way // 2, left_before)
+def how_many(under_way: int) -> int:
+    """Return how many writes to commit together: half of those under way."""
+    return max(SMALLEST_HALF, under_way // 2)
 
 
 @dataclass(slots=True)
@@ -127,7 +127,7 @@ class Writer:
                 jobs += more
         except queue.Empty:
             pass
-        most = min(LARGEST_BATCH, how_many(self._under_way, left_before))
+        most = min(LARGEST_BATCH, max(how_many(self._under_way), left_before))  # nothing is left behind twice
         jobs, self._left = jobs[:most], jobs[most:]
         return jobs, True
 

@@ -65,7 +65,8 @@ async def settled() -> None:
 
 async def accept(store: Store, *exports) -> list[Any]:
     """Accept them all at once; return a receipt or an error for each."""
-    return await asyncio.gather(*map(store.accept, exports), return_exceptions=True)
+    async with asyncio.timeout(10):
+        return await asyncio.gather(*map(store.accept, exports), return_exceptions=True)
 
 
 def some(many: int, **changes) -> list:
@@ -129,6 +130,18 @@ class TestManyAtOnce:
         assert ids(postgres) == [export.id for export in exports], "in the order they came"
         assert commits(postgres) == [20, 20]
 
+    async def test_senders_who_go_on_stay_in_two_halves(self, store, postgres):
+        """The one half sends its next while the other one is committed."""
+
+        async def send(number):
+            for time in range(4):
+                await store.accept(new_export(f"e{number}-{time}", number))
+
+        async with asyncio.timeout(10):
+            await asyncio.gather(*map(send, range(16)))
+
+        assert commits(postgres) == [8] * 8
+
     async def test_few_share_one_commit(self, store, postgres):
         await accept(store, *some(4))
 
@@ -151,7 +164,7 @@ class TestManyAtOnce:
 
     async def test_what_does_not_fit_into_the_socket_arrives_whole(self, store, postgres):
         body = bytes(range(256)) * 2**15  # 8 MiB
-        await store.accept(new_export("e1", body=body))
+        await accept(store, new_export("e1", body=body))
 
         (kept,) = postgres.rows("SELECT encode(sha256(body), 'hex') FROM exports WHERE id = 'e1'")
         assert kept == (hashlib.sha256(body).hexdigest(),)
@@ -251,6 +264,8 @@ class TestTheConnectionIsLost:
             for export in some(3):
                 assert await store.accept(export) == as_new(export)[0]
                 await settled()
+            asked = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT nonsense%'"
+            await eventually(lambda: not postgres.rows(asked))  # nobody keeps a connection for that
         finally:
             await store.close()
 
