@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
 from bridge.errors import StoreError
 from bridge.store import intake_statement
@@ -60,10 +59,8 @@ class Intake:
             raise StoreError("too much is waiting to be written")
         written: asyncio.Future[bool] = self._line.loop.create_future()
         self._waiting.append((export, written))
-        if (
-            not self._sent and not self._about_to_send
-        ):  # whatever else comes in this round of the loop goes with it
-            self._about_to_send = True
+        if not self._sent and not self._about_to_send:
+            self._about_to_send = True  # with whatever else comes in this round of the loop
             self._line.loop.call_soon(self._send)
         return receipt(export) if await written else await self._otherwise(export)
 
@@ -86,7 +83,7 @@ class Intake:
         loop = asyncio.get_running_loop()
         try:
             self._line = _Line(await asyncio.to_thread(_connect, self._engine), loop, self._answered)
-        except (DBAPIError, StoreError):  # the writer says what is wrong, should it still be
+        except Exception:  # noqa: BLE001 - whatever is wrong: the writer says it, should it still be
             self._not_before = loop.time() + OPEN_AGAIN
         finally:
             self._opening = None
@@ -100,7 +97,12 @@ class Intake:
         most = min(LARGEST_BATCH, how_many(under_way))
         count = _that_fit(self._waiting[:most])
         self._sent, self._waiting = self._waiting[:count], self._waiting[count:]
-        line.send(intake_statement.given([export for export, _ in self._sent]))
+        try:
+            given = intake_statement.given([export for export, _ in self._sent])
+        except Exception:  # noqa: BLE001 - there is one that cannot be spelt; the writer tells which
+            self._answered(None)
+        else:
+            line.send(given)
 
     def _answered(self, new: int | None) -> None:
         """Go on with what waits, then tell whoever waited for what was sent.
