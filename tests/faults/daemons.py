@@ -155,17 +155,19 @@ class Fates:
 
     Args:
         seed: Of the dice.
+        shared: Whether the daemons share their store.
     """
 
-    def __init__(self, seed: str) -> None:
+    def __init__(self, seed: str, *, shared: bool) -> None:
         self._dice, self._lock = Random(seed), Lock()
+        self._steps = [name for name, step in STEPS.items() if shared or not step.shared]
         self._deck: list[str] = []
 
     def deal(self) -> tuple[str, int]:
         """Return the moment of the end, and at which time of reaching it (for a step)."""
         with self._lock:
             if not self._deck:
-                self._deck = [*STEPS, *[RANDOM] * len(STEPS), GRACEFUL]
+                self._deck = [*self._steps, *[RANDOM] * len(self._steps), GRACEFUL]
                 self._dice.shuffle(self._deck)
             moment = self._deck.pop()
             return moment, self._dice.randint(1, STEPS[moment].often) if moment in STEPS else 0

@@ -63,7 +63,7 @@ class Run:
         self.problems: list[str] = []
         self._calm, self._lock = Event(), Lock()
         self._database_back_at = 0.0
-        self._fates = Fates(f"{seed}/fates")
+        self._fates = Fates(f"{seed}/fates", shared=database.replicas > 1)
 
     # what goes on at the same time
 

@@ -30,16 +30,21 @@ class Step:
         function: `name` or `Class.name`.
         moment: `before` or `after` it, or `during` it: some milliseconds later.
         often: The step is reached at least about so often in a life; it dies the Nth time up to that.
+        shared: Whether only daemons that share their store get there.
     """
 
     module: str
     function: str
     moment: str = "after"
     often: int = 1
+    shared: bool = False
 
 
 STEPS = {
-    "export written, not committed": Step("bridge.store.accept", "accept", often=10),
+    "export written, not committed": Step("bridge.store.accept", "accept", often=3),
+    "export sent, nobody knows if it is committed": Step(
+        "bridge.store.intake", "_Line.send", often=10, shared=True
+    ),
     "export committed, not answered": Step("bridge.store.store", "Store.accept", often=10),
     "export answered": Step("bridge.web.export", "ExportEndpoint.__call__", often=10),
     "claim written, not committed": Step("bridge.store.claim", "claim", often=10),
