@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from bridge.errors import StoreError
 from bridge.store import intake_statement
 from bridge.store.accept import receipt
+from bridge.store.line import Line, connect
 from bridge.store.records import NewExport, Receipt
 from bridge.store.writer import LARGEST_BATCH, LONGEST_QUEUE, how_many
 
@@ -41,7 +41,7 @@ class Intake:
         self._waiting: list[_Waiting] = []
         self._sent: list[_Waiting] = []
         self._about_to_send = self._closed = False
-        self._line: _Line | None = None
+        self._line: Line | None = None
         self._opening: asyncio.Task[None] | None = None
         self._not_before = 0.0
 
@@ -82,7 +82,7 @@ class Intake:
     async def _open(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            self._line = _Line(await asyncio.to_thread(_connect, self._engine), loop, self._answered)
+            self._line = Line(await asyncio.to_thread(connect, self._engine), loop, self._answered)
         except Exception:  # noqa: BLE001 - whatever is wrong: the writer says it, should it still be
             self._not_before = loop.time() + OPEN_AGAIN
         finally:
@@ -93,7 +93,7 @@ class Intake:
         if self._line is not None and self._waiting and not self._sent:
             self._send_next(self._line, under_way=len(self._waiting))
 
-    def _send_next(self, line: _Line, under_way: int) -> None:
+    def _send_next(self, line: Line, under_way: int) -> None:
         most = min(LARGEST_BATCH, how_many(under_way))
         count = _that_fit(self._waiting[:most])
         self._sent, self._waiting = self._waiting[:count], self._waiting[count:]
@@ -129,96 +129,3 @@ def _that_fit(waiting: Sequence[_Waiting]) -> int:
         if size >= LARGEST_BODIES:
             return count
     return len(waiting)
-
-
-def _connect(engine: Engine) -> Connection:
-    """Return a connection to the server that knows the statement. Blocks.
-
-    Raises:
-        DBAPIError: The server cannot be reached.
-        StoreError: It does not understand the statement.
-    """
-    connection = engine.connect()
-    libpq = _libpq(connection)
-    result = libpq.prepare(intake_statement.NAME, intake_statement.statement())
-    if result.error_message:
-        connection.invalidate()
-        raise StoreError(result.error_message.decode("utf-8", "replace"))
-    libpq.nonblocking = 1
-    return connection
-
-
-class _Line:
-    """A connection to the server that the event loop itself reads and writes, by libpq.
-
-    https://www.postgresql.org/docs/current/libpq-async.html
-    https://www.psycopg.org/psycopg3/docs/api/pq.html
-
-    Args:
-        connection: Knows the statement. It is nobody else's.
-        loop: The running event loop.
-        answered: Called after each `send`, perhaps before it returns: with how many exports were new, or None.
-
-    Attributes:
-        loop: As given.
-        lost: Whether the connection is gone.
-    """
-
-    def __init__(
-        self, connection: Connection, loop: asyncio.AbstractEventLoop, answered: Callable[[int | None], None]
-    ) -> None:
-        self.loop, self.lost = loop, False
-        self._connection, self._answered = connection, answered
-        self._libpq = _libpq(connection)
-        self._socket: int = self._libpq.socket
-        self._results: list[Any] = []
-        loop.add_reader(self._socket, self._read)
-
-    def send(self, given: Sequence[bytes]) -> None:
-        """Execute the statement."""
-        try:
-            self._libpq.send_query_prepared(intake_statement.NAME, given, intake_statement.FORMATS)
-            if self._libpq.flush():  # not everything went out
-                self.loop.add_writer(self._socket, self._write)
-        except Exception:  # noqa: BLE001 - whatever the driver raises: the connection is gone
-            self._lose()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self.loop.remove_reader(self._socket)
-        self.loop.remove_writer(self._socket)
-        self._connection.invalidate()
-        self._connection.close()
-
-    def _write(self) -> None:
-        try:
-            if not self._libpq.flush():
-                self.loop.remove_writer(self._socket)
-        except Exception:  # noqa: BLE001
-            self._lose()
-
-    def _read(self) -> None:
-        libpq = self._libpq
-        try:
-            libpq.consume_input()
-            while not libpq.is_busy() and (result := libpq.get_result()) is not None:
-                self._results.append(result)
-            going_on = libpq.is_busy()
-        except Exception:  # noqa: BLE001
-            self._lose()
-            return
-        if libpq.status:  # anything but 0 is a connection that is not there any more
-            self._lose()
-        elif self._results and not going_on:
-            result, self._results = self._results[0], []
-            self._answered(int(result.get_value(0, 0)) if result.ntuples == 1 else None)
-
-    def _lose(self) -> None:
-        self.lost = True
-        self.close()
-        self._answered(None)
-
-
-def _libpq(connection: Connection) -> Any:
-    driver: Any = connection.connection.driver_connection
-    return driver.pgconn

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bridge.errors import Problem, StoreError
-from bridge.store import Destination, ExportState, Receipt, Store, intake, intake_statement
+from bridge.store import Destination, ExportState, Receipt, Store, intake, line
 from bridge.store.accept import accept as write
 from tests.store.conftest import Database, new_export
 
@@ -258,7 +258,7 @@ class TestTheConnectionIsLost:
             await store.close()
 
     async def test_a_server_that_does_not_understand_the_statement_gets_others(self, postgres, monkeypatch):
-        monkeypatch.setattr(intake_statement, "statement", lambda: b"SELECT nonsense FROM nowhere")
+        monkeypatch.setattr(line, "statement", lambda: b"SELECT nonsense FROM nowhere")
         store = Store(postgres.url)
         store.open()
         try:

@@ -42,9 +42,7 @@ class Step:
 
 STEPS = {
     "export written, not committed": Step("bridge.store.accept", "accept", often=3),
-    "export sent, nobody knows if it is committed": Step(
-        "bridge.store.intake", "_Line.send", often=10, shared=True
-    ),
+    "export sent, perhaps committed": Step("bridge.store.line", "Line.send", often=10, shared=True),
     "export committed, not answered": Step("bridge.store.store", "Store.accept", often=10),
     "export answered": Step("bridge.web.export", "ExportEndpoint.__call__", often=10),
     "claim written, not committed": Step("bridge.store.claim", "claim", often=10),
