@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -11,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from bridge.errors import TrackerError
 from bridge.model import Attachment, Issue
@@ -30,7 +31,7 @@ from bridge.store import (
     State,
     Store,
 )
-from bridge.store.engine import open_engine
+from tests import postgresql
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 LEASE = timedelta(seconds=60)
@@ -140,12 +141,11 @@ class Database:
 
     def rows(self, query: str) -> list[tuple]:
         """What another process sees in it; also changes what there is, for a statement that returns nothing."""
-        engine = open_engine(self.url, writes=True)
-        with engine.begin() as connection:
-            result = connection.execute(text(query))
-            found = [tuple(row) for row in result] if result.returns_rows else []
-        engine.dispose()
-        return found
+        file = self.url.removeprefix("sqlite:///")
+        connecting = postgresql.connect(self.url) if file == self.url else sqlite3.connect(file)
+        with closing(connecting) as connection, connection:
+            cursor = connection.execute(query)
+            return cursor.fetchall() if cursor.description else []
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
