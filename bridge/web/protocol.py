@@ -10,9 +10,6 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-LARGEST_PIECE = 64 * 2**10
-"""Bytes that are not held back: whoever writes more must be told when the other side does not read."""
-
 
 class Protocol(HttpToolsProtocol):
     """One connection of a client."""
@@ -23,12 +20,11 @@ class Protocol(HttpToolsProtocol):
 
 
 class _InOnePiece:
-    """A transport that writes together what is written in one round of the event loop."""
+    """A transport that holds back what is written until the next write, or the next round of the event loop."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport, self._loop = transport, loop
-        self._held: list[bytes] = []
-        self._size = 0
+        self._held = b""
         # looked up for each request
         self.is_closing, self.get_extra_info = transport.is_closing, transport.get_extra_info
 
@@ -36,12 +32,12 @@ class _InOnePiece:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        if not self._held:
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held + data)
+        else:
+            self._held = data
             self._loop.call_soon(self._write)
-        self._held.append(data)
-        self._size += len(data)
-        if self._size >= LARGEST_PIECE:
-            self._write()
 
     def close(self) -> None:
         self._write()
@@ -49,5 +45,5 @@ class _InOnePiece:
 
     def _write(self) -> None:
         if self._held:
-            data, self._held, self._size = b"".join(self._held), [], 0
-            self._transport.write(data)
+            held, self._held = self._held, b""
+            self._transport.write(held)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from bridge.web.protocol import LARGEST_PIECE, Protocol
+from bridge.web.protocol import Protocol
 from tests.web.conftest import SECRET
 from tests.web.test_sockets import BODY, wire
 
@@ -72,23 +72,27 @@ async def transport(sent):
     return protocol.transport
 
 
-async def test_what_is_written_in_one_round_of_the_event_loop_goes_together(transport, sent):
+async def test_what_is_written_first_goes_with_what_comes_next(transport, sent):
     transport.write(b"head")
-    transport.write(b"body")
     assert sent.pieces == []
-    await asyncio.sleep(0)
+    transport.write(b"body")
+    assert sent.pieces == [b"headbody"], (
+        "at once: whoever writes much must be told when the other side does not read"
+    )
+
     transport.write(b"more")
+    transport.write(b"and more")
+    assert sent.pieces[1:] == [b"moreand more"]
+
+
+async def test_what_nothing_follows_goes_in_the_next_round_of_the_event_loop(transport, sent):
+    transport.write(b"head")
+    await asyncio.sleep(0)
+    transport.write(b"body")
+    await asyncio.sleep(0)
     await asyncio.sleep(0)
 
-    assert sent.pieces == [b"headbody", b"more"]
-
-
-async def test_nothing_is_held_back_of_what_is_large(transport, sent):
-    """Whoever writes it must be told when the other side does not read."""
-    transport.write(b"head")
-    transport.write(b"x" * LARGEST_PIECE)
-
-    assert [len(piece) for piece in sent.pieces] == [LARGEST_PIECE + 4]
+    assert sent.pieces == [b"head", b"body"]
 
 
 async def test_what_is_held_back_goes_before_the_end(transport, sent):
