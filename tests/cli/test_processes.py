@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import httpx
@@ -97,6 +97,15 @@ def test_a_reader_that_goes_away_ends_a_command_quietly(tmp_path):
     assert ended.stderr == b""
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """What is started hears Ctrl-C, also where the tests run in the background of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_while_asking_ends_quietly(tmp_path):
     main, terminal = pty.openpty()
     asking = subprocess.Popen(
