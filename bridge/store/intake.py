@@ -40,7 +40,7 @@ class Intake:
         self._engine, self._otherwise = engine, otherwise
         self._waiting: list[_Waiting] = []
         self._sent: list[_Waiting] = []
-        self._about_to_send = self._closed = False
+        self._closed = False
         self._line: Line | None = None
         self._opening: asyncio.Task[None] | None = None
         self._not_before = 0.0
@@ -59,9 +59,8 @@ class Intake:
             raise StoreError("too much is waiting to be written")
         written: asyncio.Future[bool] = self._line.loop.create_future()
         self._waiting.append((export, written))
-        if not self._sent and not self._about_to_send:
-            self._about_to_send = True  # with whatever else comes in this round of the loop
-            self._line.loop.call_soon(self._send)
+        if not self._sent and len(self._waiting) == 1:
+            self._line.loop.call_soon(self._send)  # with whatever else comes in this round of the loop
         return receipt(export) if await written else await self._otherwise(export)
 
     async def close(self) -> None:
@@ -89,7 +88,6 @@ class Intake:
             self._opening = None
 
     def _send(self) -> None:
-        self._about_to_send = False
         if self._line is not None and self._waiting and not self._sent:
             self._send_next(self._line, under_way=len(self._waiting))
 

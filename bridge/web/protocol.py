@@ -33,8 +33,8 @@ class _InOnePiece:
 
     def write(self, data: bytes) -> None:
         if self._held:
-            held, self._held = self._held, b""
-            self._transport.write(held + data)
+            self._held += data
+            self._write()
         else:
             self._held = data
             self._loop.call_soon(self._write)
